@@ -1,0 +1,23 @@
+%% The top supervisor: the pools that py_pool:start/2 adds, and the pool
+%% `default', which the application environment describes.
+-module(erlang_python_sup).
+-behaviour(supervisor).
+
+-export([start_link/0, init/1]).
+
+-spec start_link() -> {ok, pid()} | {error, term()}.
+start_link() ->
+    case supervisor:start_link({local, ?MODULE}, ?MODULE, []) of
+        {ok, Pid} -> {ok, Pid};
+        {error, Reason} -> {error, Reason};
+        ignore -> {error, ignore}
+    end.
+
+-spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
+init([]) ->
+    Flags = #{strategy => one_for_one, intensity => 3, period => 10},
+    Pools = #{id => py_pools_sup,
+              start => {py_pools_sup, start_link, []},
+              type => supervisor,
+              shutdown => infinity},
+    {ok, {Flags, [Pools, py_pool:child_spec(default, #{})]}}.

@@ -1,0 +1,205 @@
+%% The way of one call: which worker it goes to, the submission, and the answer.
+%% No process stands between the caller and the worker.
+-module(py_job).
+
+-include("py_pool.hrl").
+
+-export([route/2, run/1, start/1, await/2, cancel/1]).
+-export_type([route/0]).
+
+-opaque route() :: {py_nif:op(), #py_pool{}, Worker :: non_neg_integer() | bind,
+                    Flags :: non_neg_integer(), timeout()}
+                 | {error, py:reason()}.
+
+%% In the process dictionary: #{PoolName => {Incarnation, Worker}}.
+-define(BOUND, '$py_bound').
+%% In the process dictionary, one for each job of call_async that was neither
+%% awaited nor cancelled: its deadline, or why it never started.
+-define(OPEN(Ref), {'$py_async', Ref}).
+
+%% Throws (py_error) on a worker that the pool does not have, and on a reference
+%% that is none to a Python object.
+-spec route(py_nif:op(), py_opts:call()) -> route().
+route({_, {Kind, Ref}, _, _, _} = Op, Call) when Kind =:= py_object; Kind =:= generator ->
+    route_object(Op, Ref, Call);
+route({map, {Kind, Ref}, _, _} = Op, Call) when Kind =:= py_object; Kind =:= generator ->
+    route_object(Op, Ref, Call);
+route(Op, {Name, Wanted, Timeout, Flags}) ->
+    case py_pool_owner:lookup(Name) of
+        #py_pool{} = Pool -> {Op, Pool, worker(Wanted, Pool, Op), Flags, timeout(Timeout, Pool)};
+        undefined -> {error, {no_pool, Name}}
+    end.
+
+%% An object is served where it lives, whatever the options say.
+route_object(Op, Ref, {_Name, _Wanted, Timeout, Flags}) ->
+    case location(Ref) of
+        {ok, Name, Worker} ->
+            case py_pool_owner:lookup(Name) of
+                #py_pool{} = Pool -> {Op, Pool, Worker, Flags, timeout(Timeout, Pool)};
+                undefined -> {error, object_gone}
+            end;
+        {error, object_gone} ->
+            {error, object_gone};
+        {error, badarg} ->
+            py_error:bad_argument(1, <<"Mod holds a reference that is not to a Python object">>)
+    end.
+
+location(Ref) ->
+    try
+        py_nif:object_location(Ref)
+    catch
+        error:badarg -> {error, badarg}
+    end.
+
+worker(any, #py_pool{name = Name, incarnation = Incarnation}, Op) ->
+    case get(?BOUND) of
+        #{Name := {Incarnation, Worker}} ->
+            Worker;
+        _ ->
+            case py_op:uses_main(Op) of
+                true -> bind;
+                false -> 0
+            end
+    end;
+worker({Worker, _Position}, #py_pool{size = Size}, _Op) when Worker =< Size ->
+    Worker;
+worker({Worker, Position}, #py_pool{name = Name, size = Size}, _Op) ->
+    Text = io_lib:format("Opts asks for worker ~b, but pool ~tp has ~b", [Worker, Name, Size]),
+    py_error:bad_argument(Position, unicode:characters_to_binary(Text)).
+
+timeout(default, #py_pool{default_timeout = Timeout}) -> Timeout;
+timeout(Timeout, _Pool) -> Timeout.
+
+%% The reference is made where it is received on, so that the compiler can skip
+%% what was in the mailbox before.
+-spec run(route()) -> {ok, term()} | {error, py:reason() | {pos_integer(), py:reason()}}.
+run({Op, #py_pool{native = Native} = Pool, Worker, Flags, Timeout}) ->
+    Ref = make_ref(),
+    case py_nif:submit(Native, Worker, self(), Ref, Op, Flags) of
+        {ok, Job, Index} ->
+            bind(Worker, Pool, Index),
+            receive
+                {py_response, Ref, Answer} -> Answer;
+                {py_error, Ref, Reason} -> {error, Reason}
+            after Timeout ->
+                case py_nif:abandon(Job, timeout) of
+                    abandoned ->
+                        {error, timeout};
+                    sent ->
+                        receive
+                            {py_response, Ref, Answer} -> Answer;
+                            {py_error, Ref, Reason} -> {error, Reason}
+                        end
+                end
+            end;
+        {error, Reason} ->
+            refused(Reason)
+    end;
+run({error, _Reason} = Error) ->
+    Error.
+
+refused(badarg) -> error(badarg);
+refused(Reason) -> {error, Reason}.
+
+bind(bind, #py_pool{name = Name, incarnation = Incarnation}, Index) ->
+    Bound = case get(?BOUND) of
+                undefined -> #{};
+                Map -> Map
+            end,
+    _ = put(?BOUND, Bound#{Name => {Incarnation, Index}}),
+    ok;
+bind(_Worker, _Pool, _Index) ->
+    ok.
+
+%% Starts a job and returns its reference; what refuses it is for await/2 to say.
+-spec start(route()) -> reference().
+start({Op, #py_pool{native = Native} = Pool, Worker, Flags, Timeout}) ->
+    case py_nif:submit(Native, Worker, self(), job, Op, Flags) of
+        {ok, Job, Index} ->
+            bind(Worker, Pool, Index),
+            _ = put(?OPEN(Job), deadline(Timeout)),
+            Job;
+        {error, Reason} ->
+            failed(Reason)
+    end;
+start({error, Reason}) ->
+    failed(Reason).
+
+failed(badarg) ->
+    error(badarg);
+failed(Reason) ->
+    Ref = make_ref(),
+    _ = put(?OPEN(Ref), {failed, Reason}),
+    Ref.
+
+deadline(infinity) -> infinity;
+deadline(Timeout) -> erlang:monotonic_time(millisecond) + Timeout.
+
+%% `deadline' is what the call's own options left of its time. Throws when Ref is
+%% no job of this process, or one whose answer was given.
+-spec await(reference(), deadline | timeout()) -> {ok, term()} | {error, py:reason()}.
+await(Ref, Timeout) ->
+    case erase(?OPEN(Ref)) of
+        undefined -> finished(Ref);
+        {failed, Reason} -> {error, Reason};
+        Deadline -> receive_answer(Ref, remaining(Timeout, Deadline))
+    end.
+
+remaining(deadline, infinity) -> infinity;
+remaining(deadline, Deadline) -> max(0, Deadline - erlang:monotonic_time(millisecond));
+remaining(Timeout, _Deadline) -> Timeout.
+
+receive_answer(Ref, Timeout) ->
+    receive
+        {py_response, Ref, Answer} -> Answer;
+        {py_error, Ref, Reason} -> {error, Reason}
+    after Timeout ->
+        case py_nif:abandon(Ref, timeout) of
+            abandoned -> {error, timeout};
+            sent -> receive_answer(Ref, infinity)
+        end
+    end.
+
+%% Without an entry the job was awaited or cancelled here, or is another process's.
+finished(Ref) ->
+    case outcome(Ref) of
+        cancelled -> {error, cancelled};
+        timeout -> {error, timeout};
+        _ -> unknown(Ref)
+    end.
+
+-spec cancel(reference()) -> ok.
+cancel(Ref) ->
+    case erase(?OPEN(Ref)) of
+        undefined ->
+            case outcome(Ref) of
+                open -> unknown(Ref);
+                none -> unknown(Ref);
+                _ -> ok
+            end;
+        {failed, _Reason} ->
+            _ = put(?OPEN(Ref), {failed, cancelled}),
+            ok;
+        _Deadline ->
+            case py_nif:abandon(Ref, cancelled) of
+                abandoned -> ok;
+                sent -> drop_answer(Ref)
+            end
+    end.
+
+drop_answer(Ref) ->
+    receive
+        {py_response, Ref, _Answer} -> ok;
+        {py_error, Ref, _Reason} -> ok
+    end.
+
+outcome(Ref) ->
+    try
+        py_nif:outcome(Ref)
+    catch
+        error:badarg -> none
+    end.
+
+-spec unknown(reference()) -> no_return().
+unknown(_Ref) ->
+    py_error:bad_argument(1, <<"Ref is not of a call that this process has under way">>).

@@ -1,0 +1,88 @@
+%% @doc Pools of Python workers: start them here, or put `child_spec/2' into a
+%% supervisor of your own. The application's own pool is `default'.
+%%
+%% Options: `num_workers', `max_queue' (calls waiting at one worker), `grace'
+%% (milliseconds that a call gets to end after its time-out), `max_abandoned'
+%% (threads that never ended, at most), `default_timeout', `python', `python_path',
+%% `preload', `stack_size' (bytes), `max_depth' (of nested values), `isolation'
+%% (`shared'). What is not given is as in the application environment.
+-module(py_pool).
+
+-include("py_pool.hrl").
+
+-export([start/2, stop/1, child_spec/2, stats/1]).
+-export_type([opts/0]).
+
+-type opts() :: #{num_workers => pos_integer(),
+                  isolation => shared,
+                  max_queue => pos_integer(),
+                  grace => non_neg_integer(),
+                  max_abandoned => non_neg_integer(),
+                  default_timeout => timeout(),
+                  python => string() | binary(),
+                  python_path => [string() | binary()],
+                  preload => py:code(),
+                  stack_size => pos_integer(),
+                  max_depth => pos_integer()}.
+
+%% @doc Starts a pool under the application's supervisor, and returns when all its
+%% workers are ready. Errors: `{bad_option, Key, Value}', `{already_started, Pid}',
+%% `{not_started, erlang_python}', and the exception of a preload, as `py:call/3'
+%% would show it.
+-spec start(Name :: atom(), opts()) -> {ok, pid()} | {error, term()}.
+start(Name, Opts) ->
+    try check(Name, Opts) of
+        ok -> py_pools_sup:start_pool(Name, Opts)
+    catch
+        throw:{badarg, Cause} -> erlang:error(badarg, [Name, Opts], py_error:info(Cause))
+    end.
+
+%% @doc Stops a pool that `start/2' started. Calls under way answer
+%% `{error, {no_pool, Name}}'. A pool of another supervisor, `default' too, is
+%% that supervisor's to stop: `{error, supervised}'.
+-spec stop(Name :: atom()) -> ok | {error, {no_pool, atom()} | supervised}.
+stop(Name) when is_atom(Name) ->
+    case py_pools_sup:stop_pool(Name) of
+        ok -> ok;
+        {error, not_found} ->
+            case py_pool_owner:lookup(Name) of
+                undefined -> {error, {no_pool, Name}};
+                _ -> {error, supervised}
+            end
+    end;
+stop(Name) ->
+    erlang:error(badarg, [Name], py_error:info({1, <<"Name is not an atom">>})).
+
+%% @doc For the `init/1' of a supervisor. Options are checked when it starts.
+-spec child_spec(Name :: atom(), opts()) -> supervisor:child_spec().
+child_spec(Name, Opts) ->
+    try check(Name, Opts) of
+        ok ->
+            #{id => {py_pool, Name},
+              start => {py_pool_sup, start_link, [Name, Opts]},
+              type => supervisor,
+              shutdown => infinity}
+    catch
+        throw:{badarg, Cause} -> erlang:error(badarg, [Name, Opts], py_error:info(Cause))
+    end.
+
+%% @doc Counters of a pool.
+-spec stats(Name :: atom()) -> {ok, map()} | {error, {no_pool, atom()}}.
+stats(Name) when is_atom(Name) ->
+    case py_pool_owner:lookup(Name) of
+        #py_pool{native = Native} -> {ok, py_nif:pool_stats(Native)};
+        undefined -> {error, {no_pool, Name}}
+    end;
+stats(Name) ->
+    erlang:error(badarg, [Name], py_error:info({1, <<"Name is not an atom">>})).
+
+%% The name of the owner's process is made from the pool's, and is an atom too.
+check(Name, _Opts) when not is_atom(Name) ->
+    py_error:bad_argument(1, <<"Name is not an atom">>);
+check(_Name, Opts) when not is_map(Opts) ->
+    py_error:bad_argument(2, <<"Opts is not a map">>);
+check(Name, _Opts) ->
+    case length(atom_to_list(Name)) =< 247 of
+        true -> ok;
+        false -> py_error:bad_argument(1, <<"Name is longer than 247 characters">>)
+    end.

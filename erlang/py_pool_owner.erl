@@ -1,0 +1,70 @@
+%% Owns a native pool: makes it, publishes it for callers, and stops it. The
+%% native side ends the pool by itself should this process be killed.
+-module(py_pool_owner).
+-behaviour(gen_server).
+
+-include("py_pool.hrl").
+
+-export([start_link/2, lookup/1, stop_time/1]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+
+-record(state, {pool :: #py_pool{}, grace :: non_neg_integer()}).
+
+%% The registered name is what keeps pool names unique in the VM.
+-spec start_link(atom(), py_opts:pool()) -> {ok, pid()} | ignore | {error, term()}.
+start_link(Name, Config) ->
+    Registered = list_to_atom("py_pool_" ++ atom_to_list(Name)),
+    gen_server:start_link({local, Registered}, ?MODULE, {Name, Config}, []).
+
+-spec lookup(atom()) -> #py_pool{} | undefined.
+lookup(Name) ->
+    persistent_term:get({py_pool, Name}, undefined).
+
+%% The longest that ending the native pool is waited for, in milliseconds: the
+%% threads that can end do so within the grace time and a little.
+-spec stop_time(non_neg_integer()) -> pos_integer().
+stop_time(Grace) ->
+    Grace + 2000.
+
+-spec init({atom(), py_opts:pool()}) -> {ok, #state{}} | {stop, {shutdown, term()}}.
+init({Name, #{num_workers := Size, default_timeout := Default, grace := Grace} = Config}) ->
+    process_flag(trap_exit, true),
+    case py_nif:pool_new(Name, maps:put(name, Name, maps:without([default_timeout, isolation], Config))) of
+        {ok, Native} ->
+            %% All begin to start now, side by side; each py_worker adopts its own.
+            _ = [py_nif:pool_start_worker(Native, Index) || Index <- lists:seq(1, Size)],
+            Pool = #py_pool{native = Native,
+                            name = Name,
+                            incarnation = erlang:unique_integer(),
+                            size = Size,
+                            default_timeout = Default,
+                            owner = self()},
+            persistent_term:put({py_pool, Name}, Pool),
+            {ok, #state{pool = Pool, grace = Grace}};
+        {error, Reason} ->
+            {stop, {shutdown, Reason}}
+    end.
+
+-spec handle_call(term(), {pid(), term()}, #state{}) -> {noreply, #state{}}.
+handle_call(_Request, _From, State) ->
+    {noreply, State}.
+
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast(_Request, State) ->
+    {noreply, State}.
+
+-spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
+handle_info({py_pool_stopped, Native}, #state{pool = #py_pool{native = Native}} = State) ->
+    {stop, pool_stopped, State};
+handle_info(_Message, State) ->
+    {noreply, State}.
+
+-spec terminate(term(), #state{}) -> ok.
+terminate(_Reason, #state{pool = #py_pool{native = Native, name = Name}, grace = Grace}) ->
+    _ = persistent_term:erase({py_pool, Name}),
+    ok = py_nif:pool_stop(Native),
+    receive
+        {py_pool_stopped, Native} -> ok
+    after stop_time(Grace) ->
+        ok
+    end.

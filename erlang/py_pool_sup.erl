@@ -1,0 +1,39 @@
+%% One pool: its owner, then its workers. When the owner restarts, the native
+%% pool is a new one, and the workers are started anew on it.
+-module(py_pool_sup).
+-behaviour(supervisor).
+
+-export([start_link/2, root_cause/1, init/1]).
+
+%% Fails with the reason itself: a bad option, or what a worker's start or its
+%% preload answered, rather than with a supervisor's account of it.
+-spec start_link(atom(), map()) -> {ok, pid()} | {error, term()}.
+start_link(Name, Opts) ->
+    case py_opts:pool(Opts) of
+        {ok, Config} ->
+            case supervisor:start_link(?MODULE, {Name, Config}) of
+                {ok, Pid} -> {ok, Pid};
+                {error, Reason} -> {error, root_cause(Reason)};
+                ignore -> {error, ignore}
+            end;
+        {error, Reason} ->
+            {error, Reason}
+    end.
+
+%% The innermost reason of a start that failed somewhere down a supervision tree.
+-spec root_cause(term()) -> term().
+root_cause({shutdown, Reason}) -> root_cause(Reason);
+root_cause({failed_to_start_child, _Id, Reason}) -> root_cause(Reason);
+root_cause(Reason) -> Reason.
+
+-spec init({atom(), py_opts:pool()}) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
+init({Name, #{grace := Grace, num_workers := Size} = Config}) ->
+    Flags = #{strategy => rest_for_one, intensity => 3, period => 10},
+    Owner = #{id => py_pool_owner,
+              start => {py_pool_owner, start_link, [Name, Config]},
+              shutdown => py_pool_owner:stop_time(Grace) + 1000},
+    Workers = #{id => py_worker_sup,
+                start => {py_worker_sup, start_link, [Name, Size]},
+                type => supervisor,
+                shutdown => infinity},
+    {ok, {Flags, [Owner, Workers]}}.

@@ -1,0 +1,34 @@
+%% Supervises the pools that py_pool:start/2 adds. A pool restarts its own parts;
+%% one that fails beyond its own bound is given up, and takes no other with it.
+-module(py_pools_sup).
+-behaviour(supervisor).
+
+-export([start_link/0, start_pool/2, stop_pool/1, init/1]).
+
+-spec start_link() -> supervisor:startlink_ret().
+start_link() ->
+    supervisor:start_link({local, ?MODULE}, ?MODULE, []).
+
+-spec start_pool(atom(), map()) -> {ok, pid()} | {error, term()}.
+start_pool(Name, Opts) ->
+    Spec = (py_pool:child_spec(Name, Opts))#{restart => temporary},
+    try supervisor:start_child(?MODULE, Spec) of
+        {ok, Pid} when is_pid(Pid) -> {ok, Pid};
+        {error, Reason} -> {error, py_pool_sup:root_cause(Reason)}
+    catch
+        exit:{noproc, _} -> {error, {not_started, erlang_python}}
+    end.
+
+%% Ends a pool that start_pool/2 added.
+-spec stop_pool(atom()) -> ok | {error, not_found}.
+stop_pool(Name) ->
+    try supervisor:terminate_child(?MODULE, {py_pool, Name}) of
+        ok -> ok;
+        {error, _} -> {error, not_found}
+    catch
+        exit:{noproc, _} -> {error, not_found}
+    end.
+
+-spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
+init([]) ->
+    {ok, {#{strategy => one_for_one}, []}}.

@@ -1,0 +1,58 @@
+// A detached OS thread with a stack size of our choice, which std::thread does not offer.
+#ifndef ERLPY_DETAIL_THREAD_HPP
+#define ERLPY_DETAIL_THREAD_HPP
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <cstddef>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <erlpy/error.hpp>
+
+namespace erlpy::detail {
+
+// Runs `body` on a new detached thread with all signals blocked (they belong to the host's threads).
+// `stack_size` is in bytes, `name` at most 15 characters. Error: erlpy::error if there is no thread to be had.
+inline void start_thread(const char* name, std::size_t stack_size, std::function<void()> body) {
+  struct start {
+    std::function<void()> body;
+    std::string name;
+  };
+  auto arguments = std::make_unique<start>(start{std::move(body), name});
+  const auto entry = [](void* raw) -> void* {
+    const std::unique_ptr<start> mine(static_cast<start*>(raw));
+#ifdef __APPLE__
+    pthread_setname_np(mine->name.c_str());
+#else
+    pthread_setname_np(pthread_self(), mine->name.c_str());
+#endif
+    mine->body();
+    return nullptr;
+  };
+
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  int status = pthread_attr_setstacksize(&attributes, stack_size);
+  if (status == 0) {
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_t thread;
+    status = pthread_create(&thread, &attributes, entry, arguments.get());
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+  pthread_attr_destroy(&attributes);
+  if (status != 0) throw error(std::string("cannot start a thread: ") + std::strerror(status));
+  (void)arguments.release();  // the thread owns it now
+}
+
+}  // namespace erlpy::detail
+
+#endif

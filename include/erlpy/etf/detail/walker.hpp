@@ -1,0 +1,204 @@
+// The walk over an encoded term: what etf::source does. A term is reported to the sink as it is read;
+// nothing is kept but the reading position.
+#ifndef ERLPY_ETF_DETAIL_WALKER_HPP
+#define ERLPY_ETF_DETAIL_WALKER_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <erlpy/crossing.hpp>
+#include <erlpy/data_model.hpp>
+#include <erlpy/etf/detail/number.hpp>
+#include <erlpy/etf/detail/owners.hpp>
+#include <erlpy/etf/detail/reader.hpp>
+#include <erlpy/etf/detail/skip.hpp>
+#include <erlpy/etf/detail/tagged.hpp>
+#include <erlpy/etf/opaque.hpp>
+
+namespace erlpy::etf::detail {
+
+// One walk. `owner`, if given, owns the bytes that `in` reads. The functions for containers are kept
+// out of line: what they need on the stack would else be paid by every level of nesting.
+class walker {
+ public:
+  walker(reader in, const walk_limits& limits, const shared_bytes_ptr& owner) noexcept
+      : in_(in), guard_(limits), max_depth_(limits.max_depth), owner_(owner) {}
+
+  // Reports the next term.
+  template <erlpy::sink To>
+  typename To::value_type value(To& to) {
+    const std::size_t begin = in_.position();
+    const auto t = static_cast<tag>(in_.u8());
+    switch (t) {
+      case tag::small_integer: return to.integer(in_.u8());
+      case tag::integer: return to.integer(static_cast<std::int32_t>(in_.u32()));
+      case tag::small_big: return big_integer(to, false);
+      case tag::large_big: return big_integer(to, true);
+      case tag::new_float: return to.real(read_float(in_));
+      case tag::old_float: return to.real(read_old_float(in_));
+      case tag::atom:
+      case tag::small_atom:
+      case tag::atom_utf8:
+      case tag::small_atom_utf8: in_.rewind(begin); return atom(to);
+      case tag::binary: return to.binary(in_.take(in_.u32()));
+      case tag::nil: return sequence(to.list(0), 0);
+      case tag::string: return string(to);
+      case tag::list: return list(to, begin);
+      case tag::small_tuple: return tuple(to, in_.u8());
+      case tag::large_tuple: return tuple(to, in_.u32());
+      case tag::map: return map(to, in_.u32());
+      case tag::bit_binary: return opaque(to, opaque_kind::bitstring, begin);
+      case tag::pid:
+      case tag::new_pid: return opaque(to, opaque_kind::pid, begin);
+      case tag::port:
+      case tag::new_port:
+      case tag::v4_port: return opaque(to, opaque_kind::port, begin);
+      case tag::reference:
+      case tag::new_reference:
+      case tag::newer_reference: return opaque(to, opaque_kind::reference, begin);
+      case tag::new_fun:
+      case tag::export_fun: return opaque(to, opaque_kind::fun, begin);
+      case tag::compressed:
+      case tag::local: break;
+    }
+    in_.rewind(begin);
+    unknown_tag(in_.offset(), t);
+  }
+
+  [[nodiscard]] const reader& position() const noexcept { return in_; }
+
+ private:
+  template <class To>
+  typename To::value_type big_integer(To& to, bool large) {
+    const number n = read_big(in_, large);
+    return n.kind == number_kind::small ? to.integer(n.integer) : to.big_integer(n.negative, n.magnitude);
+  }
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type atom(To& to) {
+    atom_scratch scratch;
+    const std::string_view text = read_atom(in_, scratch);
+    if constexpr (!To::erlang_terms) {
+      if (text == crossing::true_atom) return to.boolean(true);
+      if (text == crossing::false_atom) return to.boolean(false);
+      if (std::ranges::find(crossing::none_atoms, text) != crossing::none_atoms.end()) return to.none();
+    }
+    return to.atom(text);
+  }
+
+  template <class Builder>
+  [[gnu::noinline]] auto sequence(Builder builder, std::uint64_t length) {
+    const walk_guard::level inside(guard_);
+    for (; length > 0; --length) {
+      guard_.tick();
+      auto&& child = builder.child();
+      builder.push(value(child));
+    }
+    return builder.finish();
+  }
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type string(To& to) {
+    const walk_guard::level inside(guard_);
+    const bytes_view elements = in_.take(in_.u16());
+    auto builder = to.list(elements.size());
+    for (const std::byte element : elements) {
+      guard_.tick();
+      auto&& child = builder.child();
+      builder.push(child.integer(std::to_integer<std::int64_t>(element)));
+    }
+    return builder.finish();
+  }
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type list(To& to, std::size_t begin) {
+    if (is_improper(begin)) return opaque(to, opaque_kind::improper_list, begin);
+    const std::uint64_t length = in_.u32();
+    in_.need_items(length + 1, 1);
+    auto built = sequence(to.list(static_cast<std::size_t>(length)), length);
+    in_.skip(1);
+    return built;
+  }
+
+  template <class To>
+  typename To::value_type tuple(To& to, std::uint64_t arity) {
+    in_.need_items(arity, 1);
+    if constexpr (!To::erlang_terms) {
+      if (may_be_tagged(in_, arity) && match_tagged(in_, arity) != tagged_kind::none)
+        return tagged_value(to, arity);
+    }
+    return sequence(to.tuple(static_cast<std::size_t>(arity)), arity);
+  }
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type tagged_value(To& to, std::uint64_t arity) {
+    tagged found;
+    read_tagged(in_, arity, found);
+    switch (found.kind) {
+      case tagged_kind::bytes: return to.bytes(found.data);
+      case tagged_kind::buffer: return to.shared(share_bytes(owner_, found.data));
+      case tagged_kind::ndarray:
+        return to.ndarray(found.dtype, std::span<const std::int64_t>(found.shape.data(), found.dimensions),
+                          share_bytes(owner_, found.data));
+      default: return to.object(found.object);
+    }
+  }
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type map(To& to, std::uint64_t size) {
+    in_.need_items(size, 2);
+    const walk_guard::level inside(guard_);
+    auto builder = to.map(static_cast<std::size_t>(size));
+    for (; size > 0; --size) {
+      guard_.tick();
+      auto&& key_sink = builder.key();
+      auto key = value(key_sink);
+      auto&& value_sink = builder.value();
+      builder.push(std::move(key), value(value_sink));
+    }
+    return builder.finish();
+  }
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type opaque(To& to, opaque_kind kind, std::size_t begin) {
+    in_.rewind(begin);
+    const std::size_t offset = in_.offset();
+    const bool fun = in_.peek() == tag::new_fun;
+    const bytes_view external = skip(in_);
+    if (fun) check_fun(external, offset);
+    return to.opaque(opaque_view(kind, external));
+  }
+
+  static void check_fun(bytes_view external, std::size_t offset) {
+    reader in(external, offset);
+    in.skip(1);
+    if (in.u32() != external.size() - 1) fail_at(offset, "a fun whose size is wrong");
+  }
+
+  // A list is improper if a term other than [] follows its elements: known only at its end, so that the
+  // outermost list is looked through once, with all that is nested in it.
+  [[nodiscard]] bool is_improper(std::size_t begin) {
+    if (begin >= searched_) {
+      reader from = in_;
+      from.rewind(begin);
+      improper_.clear();
+      find_improper_lists(from, max_depth_, improper_, searched_);
+    }
+    return !improper_.empty() && std::ranges::binary_search(improper_, begin);
+  }
+
+  reader in_;
+  walk_guard guard_;
+  std::size_t max_depth_;
+  const shared_bytes_ptr& owner_;
+  std::vector<std::size_t> improper_;
+  std::size_t searched_ = 0;
+};
+
+}  // namespace erlpy::etf::detail
+
+#endif

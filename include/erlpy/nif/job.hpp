@@ -1,0 +1,158 @@
+// A call from Erlang as a job of the pool: the request's terms, whom to answer, and the answer itself.
+//
+// It lives in a resource: the term of that resource is what the caller holds, to give the call up or
+// to learn what became of it.
+#ifndef ERLPY_NIF_JOB_HPP
+#define ERLPY_NIF_JOB_HPP
+
+#include <erl_nif.h>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <erlpy/bridge.hpp>
+#include <erlpy/nif/env.hpp>
+#include <erlpy/nif/format.hpp>
+#include <erlpy/nif/library.hpp>
+#include <erlpy/nif/resource.hpp>
+#include <erlpy/pool/pool.hpp>
+
+namespace erlpy::nif {
+
+// What each worker thread keeps for the sinks of its jobs.
+struct worker_scratch {
+  worker_scratch() : minter(library::current().names, library::current().objects),
+                     sinks(library::current().names, library::current().lent, &minter) {}
+  object_minter minter;
+  sink_context sinks;
+
+  [[nodiscard]] static worker_scratch& mine() {
+    thread_local worker_scratch scratch;
+    return scratch;
+  }
+};
+
+class call_job final : public pool::job {
+ public:
+  struct address {
+    ErlNifPid reply_to{};
+    std::optional<ERL_NIF_TERM> tag;  // none: the job itself
+  };
+
+  explicit call_job(std::shared_ptr<pool::thread_pool> pool) noexcept : pool_(std::move(pool)) {}
+  call_job(const call_job&) = delete;
+  call_job& operator=(const call_job&) = delete;
+  ~call_job() = default;
+
+  // `asked` and `to.tag` are terms of `env`. `heavy`: they are too big to travel with the answer.
+  void prepare(env_ptr env, const request<ERL_NIF_TERM>& asked, address to, bool heavy) {
+    env_ = std::move(env);
+    request_ = asked;
+    to_ = to;
+    clear_ = heavy;
+    if (heavy && to_.tag) {
+      tag_env_ = make_env();
+      to_.tag = enif_make_copy(tag_env_.get(), *to_.tag);
+    }
+  }
+
+  [[nodiscard]] pool::thread_pool& home() noexcept { return *pool_; }
+
+  // Watches the receiver of the answer. False if it is gone.
+  [[nodiscard]] bool watch(ErlNifEnv* caller) noexcept {
+    const bool alive = enif_monitor_process(caller, this, &to_.reply_to, &monitor_) == 0;
+    watched_ = alive;
+    return alive;
+  }
+  void unwatch(ErlNifEnv* caller) noexcept {
+    if (watched_.exchange(false)) enif_demonitor_process(caller, this, &monitor_);
+  }
+  // The receiver has ended.
+  void down(ErlNifPid) noexcept {
+    watched_ = false;
+    try {
+      (void)pool_->abandon(*this, pool::outcome::cancelled);
+    } catch (...) {
+      stop();  // out of memory: at least the conversion ends
+    }
+  }
+
+  // pool::job ---------------------------------------------------------------------------------------
+
+  bool run(pool::worker& on) noexcept override {
+    bool good = false;
+    const library& loaded = library::current();
+    try {
+      worker_scratch& scratch = worker_scratch::mine();
+      scratch.minter.serve({pool_, on.place().index, on.place().objects});
+      {
+        format terms(env_.get(), loaded.sources, scratch.sinks, loaded.budget, clear_);
+        const auto answered = bridge<format>(on, terms, request_, &stop_flag()).run();
+        good = answered.good;
+        if (claim()) send_in(env_.get(), good, answered.result);
+      }
+      scratch.minter.leave();
+    } catch (...) {
+      if (claim()) send_in(env_.get(), false, loaded.names.worker_crashed);
+    }
+    unwatch(nullptr);
+    // Whoever refused this job meanwhile may still be reading the tag: then the destructor frees it.
+    if (!refused_.load(std::memory_order_acquire)) discard();
+    return good;
+  }
+
+  void refuse(pool::refusal why) noexcept override {
+    refused_.store(true, std::memory_order_release);
+    if (!claim()) return;
+    const library& loaded = library::current();
+    // The job may be running: its environment is not ours to write to.
+    try {
+      const env_ptr env = make_env();
+      const ERL_NIF_TERM name = make_atom(env.get(), pool_->settings().name);
+      const ERL_NIF_TERM reason = why == pool::refusal::stopped
+                                      ? enif_make_tuple2(env.get(), loaded.names.no_pool, name)
+                                      : loaded.names.worker_crashed;
+      send_in(env.get(), false, reason);
+    } catch (...) {
+    }
+    unwatch(nullptr);
+  }
+
+  void discard() noexcept override {
+    env_.reset();
+    tag_env_.reset();
+  }
+
+  void retain() noexcept override { enif_keep_resource(this); }
+  void release() noexcept override { enif_release_resource(this); }
+
+ private:
+  // The message and everything in `env` become the receiver's.
+  void send_in(ErlNifEnv* env, bool good, ERL_NIF_TERM result) noexcept {
+    const atoms& names = library::current().names;
+    const ERL_NIF_TERM tag = !to_.tag                          ? enif_make_resource(env, this)
+                             : env == env_.get() && !tag_env_ ? *to_.tag
+                                                               : enif_make_copy(env, *to_.tag);
+    const ERL_NIF_TERM message =
+        good ? enif_make_tuple3(env, names.py_response, tag, enif_make_tuple2(env, names.ok, result))
+             : enif_make_tuple3(env, names.py_error, tag, result);
+    // It fails only if the receiver is gone, and then nobody misses the message.
+    (void)enif_send(nullptr, &to_.reply_to, env, message);
+  }
+
+  std::shared_ptr<pool::thread_pool> pool_;
+  env_ptr env_;
+  env_ptr tag_env_;
+  request<ERL_NIF_TERM> request_;
+  address to_;
+  bool clear_ = false;
+  std::atomic<bool> watched_{false};
+  std::atomic<bool> refused_{false};
+  ErlNifMonitor monitor_{};
+};
+
+}  // namespace erlpy::nif
+
+#endif

@@ -1,0 +1,162 @@
+// A pool as Erlang holds it: its configuration, read from a map, and its events, sent as messages.
+#ifndef ERLPY_NIF_POOL_RESOURCE_HPP
+#define ERLPY_NIF_POOL_RESOURCE_HPP
+
+#include <erl_nif.h>
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <erlpy/nif/library.hpp>
+#include <erlpy/nif/resource.hpp>
+#include <erlpy/pool/pool.hpp>
+
+namespace erlpy::nif {
+
+class pool_resource {
+ public:
+  explicit pool_resource(ErlNifPid owner) noexcept : owner_(owner) {}
+  pool_resource(const pool_resource&) = delete;
+  pool_resource& operator=(const pool_resource&) = delete;
+  ~pool_resource() = default;
+
+  // Once, right after it is made. The pool's events keep the resource until the pool has stopped.
+  void open(pool::options settings) {
+    const auto self = resource_ptr<pool_resource>::share(this);
+    listeners_.resize(settings.num_workers);
+    pool_ = std::make_shared<pool::thread_pool>(
+        std::move(settings),
+        pool::pool_events{[self](std::size_t slot, std::optional<std::string> kind, const std::string& message) {
+                            self->tell_started(slot, kind, message);
+                          },
+                          [self] { self->tell_stopped(); }});
+  }
+
+  [[nodiscard]] const std::shared_ptr<pool::thread_pool>& pool() const noexcept { return pool_; }
+
+  // The owner has ended.
+  void down(ErlNifPid) noexcept {
+    if (pool_) pool_->stop();
+  }
+
+  void start_worker(std::size_t slot, ErlNifPid listener) {
+    {
+      const std::lock_guard lock(mutex_);
+      listeners_[slot - 1] = listener;
+    }
+    pool_->start_worker(slot);
+  }
+
+ private:
+  void tell_started(std::size_t slot, const std::optional<std::string>& kind, const std::string& message) noexcept {
+    try {
+      std::optional<ErlNifPid> to;
+      {
+        const std::lock_guard lock(mutex_);
+        to = listeners_[slot - 1];
+      }
+      if (!to) return;
+      const env_ptr env = make_env();
+      const atoms& names = library::current().names;
+      ERL_NIF_TERM event = names.ready;
+      if (kind || !message.empty()) event = enif_make_tuple2(env.get(), names.failed, reason(env.get(), kind, message));
+      send(*to, env.get(),
+           enif_make_tuple4(env.get(), names.py_worker, enif_make_resource(env.get(), this),
+                            enif_make_uint64(env.get(), slot), event));
+    } catch (...) {
+      // Out of memory: the starter's own time-out tells it.
+    }
+  }
+
+  void tell_stopped() noexcept {
+    try {
+      const env_ptr env = make_env();
+      send(owner_, env.get(),
+           enif_make_tuple2(env.get(), library::current().names.py_pool_stopped,
+                            enif_make_resource(env.get(), this)));
+    } catch (...) {
+    }
+  }
+
+  // {Class, Message}, as every exception is told.
+  [[nodiscard]] static ERL_NIF_TERM reason(ErlNifEnv* env, const std::optional<std::string>& kind,
+                                           const std::string& message) {
+    const library& loaded = library::current();
+    sink_context scratch(loaded.names, loaded.lent, nullptr);
+    format terms(env, loaded.sources, scratch, loaded.budget, false);
+    terms.begin_answer();
+    reply_writer writer(terms, false, std::nullopt);
+    return writer.exception({kind.value_or("RuntimeError"), message, {}});
+  }
+
+  static void send(ErlNifPid to, ErlNifEnv* env, ERL_NIF_TERM message) noexcept {
+    (void)enif_send(nullptr, &to, env, message);  // fails only if the receiver is gone
+  }
+
+  ErlNifPid owner_;
+  std::shared_ptr<pool::thread_pool> pool_;
+  std::mutex mutex_;
+  std::vector<std::optional<ErlNifPid>> listeners_;
+};
+
+// Reads the checked and complete map that py_opts makes. Errors: conversion_error naming the key.
+class options_reader {
+ public:
+  options_reader(ErlNifEnv* env, ERL_NIF_TERM map) noexcept : env_(env), map_(map) {}
+
+  [[nodiscard]] pool::options read() const {
+    pool::options result;
+    result.name = atom("name");
+    result.num_workers = number("num_workers");
+    result.max_queue = number("max_queue");
+    result.grace = std::chrono::milliseconds(number("grace"));
+    result.max_abandoned = number("max_abandoned");
+    result.stack_size = number("stack_size");
+    result.max_depth = number("max_depth");
+    result.python = text(get("python"));
+    result.preload = text(get("preload"));
+    ERL_NIF_TERM list = get("python_path");
+    ERL_NIF_TERM head;
+    while (enif_get_list_cell(env_, list, &head, &list)) result.python_path.push_back(text(head));
+    return result;
+  }
+
+ private:
+  [[nodiscard]] ERL_NIF_TERM get(std::string_view key) const {
+    ERL_NIF_TERM value;
+    if (!enif_get_map_value(env_, map_, make_ascii_atom(env_, key), &value)) fail(key);
+    return value;
+  }
+  [[nodiscard]] std::size_t number(std::string_view key) const {
+    ErlNifUInt64 value = 0;
+    if (!enif_get_uint64(env_, get(key), &value)) fail(key);
+    return value;
+  }
+  [[nodiscard]] std::string text(ERL_NIF_TERM term) const {
+    ErlNifBinary binary;
+    if (!enif_inspect_binary(env_, term, &binary)) fail("a text");
+    return std::string(as_text(view_of(binary)));
+  }
+  [[nodiscard]] std::string atom(std::string_view key) const {
+    const ERL_NIF_TERM term = get(key);
+    if (!enif_is_atom(env_, term)) fail(key);
+    atom_buffer buffer;
+    return std::string(atom_text(env_, term, buffer));
+  }
+  [[noreturn]] static void fail(std::string_view key) {
+    throw conversion_error(fault::type, "bad pool option: " + std::string(key));
+  }
+
+  ErlNifEnv* env_;
+  ERL_NIF_TERM map_;
+};
+
+}  // namespace erlpy::nif
+
+#endif

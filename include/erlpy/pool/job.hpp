@@ -1,0 +1,141 @@
+// One call on its way through a pool.
+//
+// A job is answered at most once. Sending the answer and giving the job up are one atomic step on
+// `outcome`: who comes second knows that the other was first. So a caller that gave up gets no late
+// message, and one that comes too late to give up knows that its answer is on the way.
+#ifndef ERLPY_POOL_JOB_HPP
+#define ERLPY_POOL_JOB_HPP
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+namespace erlpy::pool {
+
+class worker;
+
+enum class outcome : std::uint8_t { open, sent, timeout, cancelled };
+
+// Why a job that was queued did not run to its end.
+enum class refusal : std::uint8_t { stopped, failed };
+
+class job {
+ public:
+  job() = default;
+  job(const job&) = delete;
+  job& operator=(const job&) = delete;
+
+  // On the worker, attached to its interpreter. Answers if claim() says so. Returns whether the call
+  // succeeded (for statistics only).
+  virtual bool run(worker& on) noexcept = 0;
+  // Any thread, without the GIL, instead of run() or while it runs: answers with the reason if claim()
+  // says so.
+  virtual void refuse(refusal why) noexcept = 0;
+  // Any thread, after the job left its queue without being run: frees what it carries.
+  virtual void discard() noexcept = 0;
+  // Shared ownership, counted by the host.
+  virtual void retain() noexcept = 0;
+  virtual void release() noexcept = 0;
+
+  // True for exactly one caller, who then must send the answer.
+  [[nodiscard]] bool claim() noexcept {
+    auto expected = outcome::open;
+    return outcome_.compare_exchange_strong(expected, outcome::sent, std::memory_order_acq_rel);
+  }
+  // True if no answer was sent and none will be.
+  [[nodiscard]] bool give_up(outcome why) noexcept {
+    auto expected = outcome::open;
+    const bool mine = outcome_.compare_exchange_strong(expected, why, std::memory_order_acq_rel);
+    if (mine) stop();
+    return mine;
+  }
+  [[nodiscard]] outcome result() const noexcept { return outcome_.load(std::memory_order_acquire); }
+
+  // Makes conversions under way end; see walk_limits::stop.
+  void stop() noexcept { stop_.store(true, std::memory_order_relaxed); }
+  [[nodiscard]] const std::atomic<bool>& stop_flag() const noexcept { return stop_; }
+
+ protected:
+  ~job() = default;
+
+ private:
+  friend class job_list;
+  friend class mailbox;
+
+  std::atomic<outcome> outcome_{outcome::open};
+  std::atomic<bool> stop_{false};
+  // Under the mailbox's lock.
+  job* previous_ = nullptr;
+  job* next_ = nullptr;
+  std::uint64_t ticket_ = 0;      // order of submission
+  std::size_t lane_ = 0;          // where it is queued, or the slot that runs it
+  enum class place : std::uint8_t { outside, queued, running } place_ = place::outside;
+};
+
+// Shared ownership of a job.
+class job_ptr {
+ public:
+  job_ptr() noexcept = default;
+  explicit job_ptr(job* shared) noexcept : job_(shared) {
+    if (job_ != nullptr) job_->retain();
+  }
+  job_ptr(const job_ptr& other) noexcept : job_ptr(other.job_) {}
+  job_ptr(job_ptr&& other) noexcept : job_(std::exchange(other.job_, nullptr)) {}
+  job_ptr& operator=(job_ptr other) noexcept {
+    std::swap(job_, other.job_);
+    return *this;
+  }
+  ~job_ptr() {
+    if (job_ != nullptr) job_->release();
+  }
+  // Takes over a share that the caller has.
+  [[nodiscard]] static job_ptr adopt(job* owned) noexcept {
+    job_ptr result;
+    result.job_ = owned;
+    return result;
+  }
+  [[nodiscard]] job* get() const noexcept { return job_; }
+  [[nodiscard]] job* detach() noexcept { return std::exchange(job_, nullptr); }
+  job* operator->() const noexcept { return job_; }
+  job& operator*() const noexcept { return *job_; }
+  [[nodiscard]] explicit operator bool() const noexcept { return job_ != nullptr; }
+
+ private:
+  job* job_ = nullptr;
+};
+
+// An intrusive first-in first-out list that owns a share of each job. Not synchronised.
+class job_list {
+ public:
+  [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] job* front() const noexcept { return head_; }
+
+  void push_back(job_ptr added) noexcept {
+    job* const node = added.detach();
+    node->previous_ = tail_;
+    node->next_ = nullptr;
+    (tail_ != nullptr ? tail_->next_ : head_) = node;
+    tail_ = node;
+    ++size_;
+  }
+  // `node` is in this list.
+  [[nodiscard]] job_ptr remove(job* node) noexcept {
+    (node->previous_ != nullptr ? node->previous_->next_ : head_) = node->next_;
+    (node->next_ != nullptr ? node->next_->previous_ : tail_) = node->previous_;
+    node->previous_ = node->next_ = nullptr;
+    --size_;
+    return job_ptr::adopt(node);
+  }
+
+ private:
+  job* head_ = nullptr;
+  job* tail_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace erlpy::pool
+
+#endif

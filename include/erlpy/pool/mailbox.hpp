@@ -1,0 +1,240 @@
+// Where jobs wait: one lane for each worker slot, and one that all share.
+//
+// A job for a certain worker waits in its lane, any other in the shared one; an idle worker takes
+// whichever came first. Nothing is assigned before it can run, so a job never waits behind a call
+// that sleeps while another worker is free.
+//
+// Workers look for a job only with the GIL in hand: one that waits for the GIL has promised nothing,
+// and the one that has it goes on taking jobs. So a burst is run by one thread without a hand-over,
+// and as soon as a job gives the GIL up, the next worker is already there. At most one worker at a
+// time is on its way ("searching") for the shared lane; it sends for the next when it finds a job.
+//
+// One leaf lock guards it all: no Python, no allocation and no waiting under it.
+#ifndef ERLPY_POOL_MAILBOX_HPP
+#define ERLPY_POOL_MAILBOX_HPP
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include <erlpy/pool/job.hpp>
+
+namespace erlpy::pool {
+
+class mailbox {
+ public:
+  static constexpr std::size_t any = 0;  // the shared lane; worker slots count from 1
+
+  enum class push_result : std::uint8_t { queued, full, closed };
+
+  mailbox(std::size_t slots, std::size_t max_queue) : lanes_(slots + 1), max_queue_(max_queue) {
+    parked_.reserve(slots);
+  }
+
+  // Any thread. Takes a share of the job if it is queued.
+  [[nodiscard]] push_result push(job& added, std::size_t to) {
+    std::size_t woken = none;
+    {
+      const std::lock_guard lock(mutex_);
+      if (closed_) return push_result::closed;
+      lane& into = lanes_[to];
+      const std::size_t bound = to == any ? max_queue_ * open_lanes() : max_queue_;
+      if (into.jobs.size() >= bound || (to != any && into.refusing)) {
+        ++overloads_;
+        return push_result::full;
+      }
+      added.ticket_ = ++tickets_;
+      added.lane_ = to;
+      added.place_ = job::place::queued;
+      into.jobs.push_back(job_ptr(&added));
+      into.size.store(into.jobs.size(), std::memory_order_relaxed);
+      if (to != any) {
+        if (into.parked) woken = unpark(to);
+      } else if (searching_ == 0 && !parked_.empty()) {
+        woken = unpark(parked_.back());
+      }
+    }
+    signal(woken);
+    return push_result::queued;
+  }
+
+  // The slot's worker, with the GIL: the next job, or none. `searching` is the caller's own mark,
+  // false when it comes from a job.
+  [[nodiscard]] job_ptr take(std::size_t slot, bool& searching) {
+    job_ptr taken;
+    std::size_t woken = none;
+    {
+      const std::lock_guard lock(mutex_);
+      lane* from = next_lane(slot);
+      if (from == nullptr) {
+        if (!searching) ++searching_;
+        searching = true;
+        return {};
+      }
+      job* first = from->jobs.front();
+      taken = from->jobs.remove(first);
+      from->size.store(from->jobs.size(), std::memory_order_relaxed);
+      first->place_ = job::place::running;
+      first->lane_ = slot;
+      if (searching) --searching_;
+      searching = false;
+      if (!lanes_[any].jobs.empty() && searching_ == 0 && !parked_.empty()) woken = unpark(parked_.back());
+    }
+    signal(woken);
+    return taken;
+  }
+
+  // The slot's worker, without the GIL and searching: returns when there may be something to do.
+  void await(std::size_t slot, bool& searching) {
+    lane& mine = lanes_[slot];
+    for (int spin = 0; spin < spins; ++spin) {
+      if (lanes_[any].size.load(std::memory_order_relaxed) != 0 ||
+          mine.size.load(std::memory_order_relaxed) != 0 || mine.poked.load(std::memory_order_relaxed))
+        return take_poke(mine);
+      pause();
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      if (closed_ || next_lane(slot) != nullptr || mine.poked.load(std::memory_order_relaxed))
+        return take_poke(mine);
+      if (searching) --searching_;
+      searching = false;
+      mine.parked = true;
+      mine.signal.store(0, std::memory_order_relaxed);
+      parked_.push_back(slot);
+    }
+    mine.signal.wait(0, std::memory_order_acquire);
+    searching = true;  // counted by unpark()
+    take_poke(mine);
+  }
+
+  // Any thread: wakes the slot's worker for something that is not a job.
+  void poke(std::size_t slot) {
+    std::size_t woken = none;
+    {
+      const std::lock_guard lock(mutex_);
+      lanes_[slot].poked.store(true, std::memory_order_relaxed);
+      if (lanes_[slot].parked) woken = unpark(slot);
+    }
+    signal(woken);
+  }
+
+  // A worker that leaves while searching gives its mark back.
+  void leave(bool& searching) {
+    const std::lock_guard lock(mutex_);
+    if (searching) --searching_;
+    searching = false;
+  }
+
+  // Any thread: where a given-up job is. Queued: it is taken out and returned. Running: its slot is
+  // put into `running_on`.
+  [[nodiscard]] job_ptr withdraw(job& given_up, std::optional<std::size_t>& running_on) {
+    const std::lock_guard lock(mutex_);
+    if (given_up.place_ == job::place::running) running_on = given_up.lane_;
+    if (given_up.place_ != job::place::queued) return {};
+    given_up.place_ = job::place::outside;
+    lane& from = lanes_[given_up.lane_];
+    job_ptr taken = from.jobs.remove(&given_up);
+    from.size.store(from.jobs.size(), std::memory_order_relaxed);
+    return taken;
+  }
+
+  // A lane whose worker is stuck and cannot be replaced refuses jobs.
+  void refuse(std::size_t slot, bool refusing) {
+    const std::lock_guard lock(mutex_);
+    lanes_[slot].refusing = refusing;
+  }
+
+  // No more jobs; returns those that waited, and wakes every worker.
+  [[nodiscard]] job_list close() {
+    job_list left;
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    for (lane& each : lanes_) {
+      while (!each.jobs.empty()) {
+        each.jobs.front()->place_ = job::place::outside;
+        left.push_back(each.jobs.remove(each.jobs.front()));
+      }
+      each.size.store(0, std::memory_order_relaxed);
+    }
+    while (!parked_.empty()) signal(unpark(parked_.back()));
+    return left;
+  }
+
+  [[nodiscard]] std::size_t queued(std::size_t slot) const noexcept {
+    return lanes_[slot].size.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t overloads() {
+    const std::lock_guard lock(mutex_);
+    return overloads_;
+  }
+
+ private:
+  static constexpr std::size_t none = 0;
+  // About the time of a round trip to a caller that calls again at once.
+  static constexpr int spins = 400;
+
+  struct lane {
+    job_list jobs;
+    bool refusing = false;
+    bool parked = false;
+    std::atomic<std::size_t> size{0};         // a copy to look at without the lock
+    std::atomic<bool> poked{false};
+    std::atomic<std::uint32_t> signal{0};
+  };
+
+  static void pause() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+  }
+
+  static void take_poke(lane& mine) noexcept { mine.poked.store(false, std::memory_order_relaxed); }
+
+  [[nodiscard]] std::size_t open_lanes() const noexcept {
+    std::size_t count = 0;
+    for (std::size_t i = 1; i < lanes_.size(); ++i) count += lanes_[i].refusing ? 0 : 1;
+    return count;
+  }
+
+  [[nodiscard]] lane* next_lane(std::size_t slot) noexcept {
+    lane& mine = lanes_[slot];
+    lane& all = lanes_[any];
+    if (mine.jobs.empty()) return all.jobs.empty() ? nullptr : &all;
+    if (all.jobs.empty()) return &mine;
+    return mine.jobs.front()->ticket_ < all.jobs.front()->ticket_ ? &mine : &all;
+  }
+
+  // Under the lock; the caller signals after it.
+  [[nodiscard]] std::size_t unpark(std::size_t slot) noexcept {
+    std::erase(parked_, slot);
+    lanes_[slot].parked = false;
+    ++searching_;
+    return slot;
+  }
+
+  void signal(std::size_t slot) noexcept {
+    if (slot == none) return;
+    lanes_[slot].signal.store(1, std::memory_order_release);
+    lanes_[slot].signal.notify_one();
+  }
+
+  std::mutex mutex_;
+  std::deque<lane> lanes_;
+  std::vector<std::size_t> parked_;  // last parked is woken first: its caches are warm
+  std::size_t searching_ = 0;
+  const std::size_t max_queue_;
+  std::uint64_t tickets_ = 0;
+  std::uint64_t overloads_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace erlpy::pool
+
+#endif

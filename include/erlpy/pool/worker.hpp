@@ -1,0 +1,263 @@
+// A worker: one OS thread, one Python thread state, and the slot of the pool that it serves.
+//
+// The thread lives until the pool stops or until it is abandoned: a job that cannot be interrupted in
+// time keeps its thread, and a new worker takes the slot over with all that belongs to it (the lane of
+// the mailbox, the namespace, the objects that Erlang holds).
+#ifndef ERLPY_POOL_WORKER_HPP
+#define ERLPY_POOL_WORKER_HPP
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <erlpy/pool/job.hpp>
+#include <erlpy/pool/mailbox.hpp>
+#include <erlpy/pool/options.hpp>
+#include <erlpy/python/code.hpp>
+#include <erlpy/python/context.hpp>
+#include <erlpy/python/failure.hpp>
+#include <erlpy/python/gil.hpp>
+
+namespace erlpy::pool {
+
+// What belongs to a place in the pool rather than to the thread that fills it at the moment.
+struct slot {
+  std::size_t index = 0;
+  std::string module_name;                        // of its namespace, in sys.modules
+  std::shared_ptr<python::object_table> objects;  // made with the pool
+  python::ref name_space;                         // touched attached only
+  std::atomic<std::uint64_t> calls{0}, errors{0}, restarts{0}, busy_us{0};
+};
+
+class worker : public std::enable_shared_from_this<worker> {
+ public:
+  // How much force an interruption uses.
+  enum class force : std::uint8_t { cancel_task, raise };
+
+  struct hooks {
+    std::function<void(worker&, std::optional<python::failure>)> started;  // attached
+    std::function<void(worker&)> left;                                     // the thread's last act
+  };
+
+  worker(slot& place, mailbox& jobs, const options& settings, std::shared_ptr<python::interpreter> home,
+         hooks events)
+      : place_(place), jobs_(jobs), settings_(settings), home_(std::move(home)), events_(std::move(events)) {}
+
+  // The thread's life.
+  void main() {
+    // This thread's one state, for its whole life (pybind11 issue 2888).
+    const PyGILState_STATE outer = PyGILState_Ensure();
+    {
+      python::context context(home_, place_.objects);
+      context_ = &context;
+      thread_id_ = PyThread_get_thread_ident();
+      if (prepare()) serve();
+      close_loop();
+      if (leaving() && !abandoned()) empty_slot();
+      context_ = nullptr;
+    }
+    PyGILState_Release(outer);
+    events_.left(*this);
+  }
+
+  // Running a job -----------------------------------------------------------------------------------
+
+  [[nodiscard]] python::context& context() noexcept { return *context_; }
+  [[nodiscard]] PyObject* name_space() const noexcept { return place_.name_space.get(); }
+  [[nodiscard]] const options& settings() const noexcept { return settings_; }
+  [[nodiscard]] slot& place() const noexcept { return place_; }
+
+  // Runs an awaitable on this thread's event loop to its end. From a job.
+  [[nodiscard]] python::ref await(const python::ref& awaitable) {
+    const auto& helpers = home_->helpers();
+    if (!loop_) loop_ = python::checked(PyObject_CallFunctionObjArgs(helpers.new_loop.get(), nullptr));
+    python::ref task = python::checked(
+        PyObject_CallFunctionObjArgs(helpers.start_task.get(), loop_.get(), awaitable.get(), nullptr));
+    const task_mark mark(*this, task);
+    return python::checked(
+        PyObject_CallFunctionObjArgs(helpers.finish_task.get(), loop_.get(), task.get(), nullptr));
+  }
+
+  // Interrupting it -----------------------------------------------------------------------------------
+
+  // Attached, from the interpreter's service thread. False: the job does not run here (any more).
+  [[nodiscard]] bool interrupt(const job& target, force how) {
+    python::ref task;
+    {
+      const std::lock_guard lock(current_mutex_);
+      if (current_ != &target) return false;
+      if (task_ && how == force::cancel_task) {
+        task = task_;
+      } else {
+        PyThreadState_SetAsyncExc(thread_id_, home_->types().timeout.get());
+        raised_ = true;
+      }
+    }
+    if (task) {
+      const python::ref done = python::ref::steal(PyObject_CallFunctionObjArgs(
+          home_->helpers().cancel_task.get(), loop_.get(), task.get(), nullptr));
+      if (!done) PyErr_Clear();
+    }
+    return true;
+  }
+
+  // The job under way is an awaitable on the event loop.
+  [[nodiscard]] bool awaiting() {
+    const std::lock_guard lock(current_mutex_);
+    return static_cast<bool>(task_);
+  }
+  [[nodiscard]] bool runs(const job& target) {
+    const std::lock_guard lock(current_mutex_);
+    return current_ == &target;
+  }
+  // True if the job still runs here: then this thread is out of the pool as soon as the job ends.
+  [[nodiscard]] bool abandon_while(const job& target) {
+    const std::lock_guard lock(current_mutex_);
+    if (current_ != &target) return false;
+    abandoned_ = true;
+    return true;
+  }
+  [[nodiscard]] bool abandoned() {
+    const std::lock_guard lock(current_mutex_);
+    return abandoned_;
+  }
+  // Any thread: the job under way, if any.
+  [[nodiscard]] job_ptr current() {
+    const std::lock_guard lock(current_mutex_);
+    return job_ptr(current_);
+  }
+  // Any thread: the worker leaves as soon as it can.
+  void retire() noexcept { retired_.store(true, std::memory_order_release); }
+
+ private:
+  using clock = std::chrono::steady_clock;
+
+  // Shows the task of an awaited job while it runs.
+  class task_mark {
+   public:
+    task_mark(worker& owner, const python::ref& task) : owner_(owner) {
+      const std::lock_guard lock(owner_.current_mutex_);
+      owner_.task_ = task;
+    }
+    task_mark(const task_mark&) = delete;
+    task_mark& operator=(const task_mark&) = delete;
+    ~task_mark() {
+      python::ref done;
+      const std::lock_guard lock(owner_.current_mutex_);
+      std::swap(done, owner_.task_);
+    }
+
+   private:
+    worker& owner_;
+  };
+
+  [[nodiscard]] bool prepare() {
+    std::optional<python::failure> failed;
+    try {
+      if (!place_.name_space) place_.name_space = python::make_namespace(place_.module_name);
+      if (!settings_.preload.empty()) python::exec_code(place_.name_space.get(), settings_.preload);
+    } catch (const python::exception& raised) {
+      failed = python::describe(*home_, raised, false);
+    } catch (const std::exception& other) {
+      failed = python::failure{"SystemError", other.what(), {}};
+    }
+    const bool good = !failed.has_value();
+    events_.started(*this, std::move(failed));
+    return good;
+  }
+
+  // Attached at entry and exit; without the GIL while there is nothing to do.
+  void serve() {
+    bool searching = false;
+    for (;;) {
+      while (!leaving()) {
+        job_ptr next = jobs_.take(place_.index, searching);
+        if (!next) break;
+        execute(next);
+        if (abandoned()) return;
+      }
+      tidy();
+      if (leaving()) break;
+      const python::detached no_gil;
+      jobs_.await(place_.index, searching);
+    }
+    jobs_.leave(searching);
+  }
+
+  [[nodiscard]] bool leaving() const noexcept { return retired_.load(std::memory_order_acquire); }
+
+  void execute(job_ptr& next) {
+    const auto begin = clock::now();
+    {
+      const std::lock_guard lock(current_mutex_);
+      current_ = next.get();
+    }
+    if (next->result() == outcome::open) {
+      const bool good = next->run(*this);
+      place_.calls.fetch_add(1, std::memory_order_relaxed);
+      if (!good) place_.errors.fetch_add(1, std::memory_order_relaxed);
+    } else {
+      next->discard();
+    }
+    {
+      const std::lock_guard lock(current_mutex_);
+      current_ = nullptr;
+      if (std::exchange(raised_, false)) PyThreadState_SetAsyncExc(thread_id_, nullptr);
+    }
+    const auto spent = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - begin);
+    place_.busy_us.fetch_add(static_cast<std::uint64_t>(spent.count()), std::memory_order_relaxed);
+  }
+
+  // Releases what Erlang let go of. Attached, between jobs.
+  void tidy() {
+    place_.objects->drain();
+    home_->drops()->drain();
+  }
+
+  // The pool has stopped: lets go of the namespace and of what Erlang held.
+  void empty_slot() noexcept {
+    home_->remove(place_.objects->owner());
+    place_.objects->close();
+    try {
+      python::forget_namespace(place_.module_name);
+    } catch (const python::exception&) {
+      PyErr_Clear();
+    }
+    place_.name_space = nullptr;
+  }
+
+  void close_loop() noexcept {
+    if (!loop_) return;
+    const python::ref done = python::ref::steal(
+        PyObject_CallFunctionObjArgs(home_->helpers().close_loop.get(), loop_.get(), nullptr));
+    if (!done) PyErr_Clear();
+    loop_ = nullptr;
+  }
+
+  slot& place_;
+  mailbox& jobs_;
+  const options& settings_;
+  std::shared_ptr<python::interpreter> home_;
+  hooks events_;
+  python::context* context_ = nullptr;  // of main()
+  python::ref loop_;
+  std::atomic<bool> retired_{false};
+  unsigned long thread_id_ = 0;
+
+  // Guards what follows; a leaf, except that interrupt() sets an asynchronous exception under it.
+  std::mutex current_mutex_;
+  job* current_ = nullptr;
+  python::ref task_;
+  bool raised_ = false;
+  bool abandoned_ = false;
+};
+
+}  // namespace erlpy::pool
+
+#endif

@@ -1,0 +1,101 @@
+// Running source text: statements in a namespace, expressions with parameters, names looked up in
+// modules. Everything here runs attached and may run user code.
+#ifndef ERLPY_PYTHON_CODE_HPP
+#define ERLPY_PYTHON_CODE_HPP
+
+#include <string>
+#include <string_view>
+
+#include <erlpy/python/exception.hpp>
+#include <erlpy/python/interpreter.hpp>
+#include <erlpy/python/ref.hpp>
+
+namespace erlpy::python {
+
+[[nodiscard]] inline ref make_str(std::string_view text) {
+  return checked(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "strict"));
+}
+
+// A module object of its own, registered in sys.modules under `name`: there pickle and dataclasses
+// find what `exec` defines.
+[[nodiscard]] inline ref make_namespace(const std::string& name) {
+  ref module = ref::borrow(PyImport_AddModule(name.c_str()));
+  if (!module) throw exception::fetch();
+  PyObject* dict = PyModule_GetDict(module.get());
+  checked_status(PyDict_SetItemString(dict, "__builtins__", PyEval_GetBuiltins()));
+  return module;
+}
+
+// Takes a namespace out of sys.modules again.
+inline void forget_namespace(const std::string& name) {
+  const ref key = make_str(name);
+  PyObject* modules = PyImport_GetModuleDict();
+  if (PyDict_Contains(modules, key.get()) == 1) checked_status(PyDict_DelItem(modules, key.get()));
+}
+
+// Runs statements. Errors: python::exception; source text with a NUL byte is a ValueError.
+inline void exec_code(PyObject* module, std::string_view text) {
+  if (text.find('\0') != std::string_view::npos)
+    throw conversion_error(fault::value, "source code cannot contain null bytes");
+  const std::string terminated(text);
+  const ref code = checked(Py_CompileString(terminated.c_str(), "<exec>", Py_file_input));
+  PyObject* globals = PyModule_GetDict(module);
+  const ref done = checked(PyEval_EvalCode(code.get(), globals, globals));
+}
+
+// Evaluates an expression; `locals` (a dict of str to values, or null) are its parameters.
+[[nodiscard]] inline ref eval_code(const interpreter& home, PyObject* module, PyObject* text, PyObject* locals) {
+  PyObject* globals = PyModule_GetDict(module);
+  if (locals == nullptr || PyDict_GET_SIZE(locals) == 0) {
+    const ref none = checked(PyTuple_New(0));
+    const ref code =
+        checked(PyObject_CallFunctionObjArgs(home.helpers().expression.get(), text, none.get(), nullptr));
+    return checked(PyEval_EvalCode(code.get(), globals, globals));
+  }
+  const ref keys = checked(PyDict_Keys(locals));
+  const Py_ssize_t count = PyList_GET_SIZE(keys.get());
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    if (!PyUnicode_Check(PyList_GET_ITEM(keys.get(), i)))
+      throw conversion_error(fault::type, "names of locals must be atoms, strings or binaries");
+  }
+  checked_status(PyList_Sort(keys.get()));
+  const ref names = checked(PyList_AsTuple(keys.get()));
+  const ref code =
+      checked(PyObject_CallFunctionObjArgs(home.helpers().expression.get(), text, names.get(), nullptr));
+  const ref function = checked(PyEval_EvalCode(code.get(), globals, globals));
+  const ref values = checked(PyTuple_New(count));
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    PyObject* value = PyDict_GetItemWithError(locals, PyTuple_GET_ITEM(names.get(), i));
+    if (value == nullptr) throw exception::fetch();
+    Py_INCREF(value);
+    PyTuple_SET_ITEM(values.get(), i, value);
+  }
+  return checked(PyObject_Call(function.get(), values.get(), nullptr));
+}
+
+// The module of that name, imported if need be ("os.path" gives the submodule).
+[[nodiscard]] inline ref import_module(const interpreter& home, PyObject* name) {
+  const ref top = checked(PyImport_ImportModuleLevelObject(name, nullptr, nullptr, nullptr, 0));
+  if (PyUnicode_FindChar(name, '.', 0, PyUnicode_GET_LENGTH(name), 1) < 0) return top;
+  return checked(PyObject_CallFunctionObjArgs(home.helpers().import_name.get(), name, nullptr));
+}
+
+// An attribute; a name with dots ("datetime.now") is followed step by step.
+[[nodiscard]] inline ref attribute(PyObject* object, PyObject* name) {
+  ref found = ref::steal(PyObject_GetAttr(object, name));
+  if (found) return found;
+  exception missing = exception::fetch();
+  const Py_ssize_t length = PyUnicode_GET_LENGTH(name);
+  Py_ssize_t dot = PyUnicode_FindChar(name, '.', 0, length, 1);
+  if (dot < 0 || !missing.is(PyExc_AttributeError)) throw std::move(missing);
+  const ref dots = make_str(".");
+  const ref steps = checked(PyUnicode_Split(name, dots.get(), -1));
+  found = ref::borrow(object);
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(steps.get()); ++i)
+    found = checked(PyObject_GetAttr(found.get(), PyList_GET_ITEM(steps.get(), i)));
+  return found;
+}
+
+}  // namespace erlpy::python
+
+#endif

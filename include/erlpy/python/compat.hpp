@@ -1,0 +1,198 @@
+// What differs between CPython 3.8 and 3.15, and nothing else: the only header of the library with
+// an `#if` on the Python version. Each function here has one meaning on every version. It lies below
+// `ref`, so it speaks of new and borrowed references as the C API manual does.
+#ifndef ERLPY_PYTHON_COMPAT_HPP
+#define ERLPY_PYTHON_COMPAT_HPP
+
+#ifndef PY_SSIZE_T_CLEAN
+#define PY_SSIZE_T_CLEAN
+#endif
+#include <Python.h>
+
+#if PY_VERSION_HEX < 0x03080000
+#error "erlpy needs CPython 3.8 or later"
+#endif
+
+#include <cstddef>
+#include <cstdint>
+
+namespace erlpy::python::compat {
+
+#ifdef Py_GIL_DISABLED
+inline constexpr bool free_threaded = true;
+#else
+inline constexpr bool free_threaded = false;
+#endif
+
+// The pending exception as a new reference, normalised and with its traceback attached, and the
+// error indicator cleared; null if there is none.
+[[nodiscard]] inline PyObject* take_raised_exception() noexcept {
+#if PY_VERSION_HEX >= 0x030C0000
+  return PyErr_GetRaisedException();
+#else
+  PyObject* type = nullptr;
+  PyObject* value = nullptr;
+  PyObject* traceback = nullptr;
+  PyErr_Fetch(&type, &value, &traceback);
+  if (type == nullptr) return nullptr;
+  PyErr_NormalizeException(&type, &value, &traceback);
+  if (traceback != nullptr) PyException_SetTraceback(value, traceback);
+  Py_XDECREF(traceback);
+  Py_DECREF(type);
+  return value;
+#endif
+}
+
+// Makes `value` (a borrowed reference) the pending exception.
+inline void set_raised_exception(PyObject* value) noexcept {
+#if PY_VERSION_HEX >= 0x030C0000
+  Py_INCREF(value);
+  PyErr_SetRaisedException(value);
+#else
+  auto* type = reinterpret_cast<PyObject*>(Py_TYPE(value));
+  Py_INCREF(type);
+  Py_INCREF(value);
+  PyErr_Restore(type, value, PyException_GetTraceback(value));
+#endif
+}
+
+// A Python int from a little-endian magnitude: a new reference, or null with an exception set.
+[[nodiscard]] inline PyObject* int_from_magnitude(bool negative, const unsigned char* bytes,
+                                                  std::size_t size) noexcept {
+#if PY_VERSION_HEX >= 0x030D0000
+  PyObject* magnitude = PyLong_FromUnsignedNativeBytes(bytes, size, Py_ASNATIVEBYTES_LITTLE_ENDIAN);
+#else
+  PyObject* magnitude = _PyLong_FromByteArray(bytes, size, 1, 0);
+#endif
+  if (magnitude == nullptr || !negative) return magnitude;
+  PyObject* result = PyNumber_Negative(magnitude);
+  Py_DECREF(magnitude);
+  return result;
+}
+
+// How many bits the magnitude of an int has, or a negative number with an exception set.
+[[nodiscard]] inline std::int64_t int_bit_length(PyObject* value) noexcept {
+#if PY_VERSION_HEX >= 0x030E0000
+  return PyLong_IsZero(value) == 1 ? 0 : static_cast<std::int64_t>(_PyLong_NumBits(value));
+#else
+  const std::size_t bits = _PyLong_NumBits(value);
+  if (bits == static_cast<std::size_t>(-1) && PyErr_Occurred() != nullptr) return -1;
+  return static_cast<std::int64_t>(bits);
+#endif
+}
+
+// Writes the little-endian magnitude of a non-negative int into exactly `size` bytes.
+// Returns false with an exception set.
+[[nodiscard]] inline bool int_to_magnitude(PyObject* non_negative, unsigned char* bytes,
+                                           std::size_t size) noexcept {
+#if PY_VERSION_HEX >= 0x030D0000
+  return PyLong_AsNativeBytes(non_negative, bytes, static_cast<Py_ssize_t>(size),
+                              Py_ASNATIVEBYTES_LITTLE_ENDIAN | Py_ASNATIVEBYTES_UNSIGNED_BUFFER) >= 0;
+#else
+  return _PyLong_AsByteArray(reinterpret_cast<PyLongObject*>(non_negative), bytes, size, 1, 0) >= 0;
+#endif
+}
+
+inline constexpr bool own_gil_subinterpreters = PY_VERSION_HEX >= 0x030C0000;
+
+// Calls `callable` with the positional arguments in `stack[0, count)` and a dict of keywords or null: a
+// new reference, or null with an exception set.
+[[nodiscard]] inline PyObject* call_vector(PyObject* callable, PyObject* const* stack, std::size_t count,
+                                           PyObject* keywords) noexcept {
+#if PY_VERSION_HEX >= 0x03090000
+  return PyObject_VectorcallDict(callable, stack, count, keywords);
+#else
+  return _PyObject_FastCallDict(callable, stack, static_cast<Py_ssize_t>(count), keywords);
+#endif
+}
+
+// The value of an int that the interpreter holds in one digit; false if this is none (it may still be
+// small). No exception.
+[[nodiscard]] inline bool small_int(PyObject* value, std::int64_t& out) noexcept {
+#if PY_VERSION_HEX >= 0x030C0000
+  const auto* number = reinterpret_cast<PyLongObject*>(value);
+  if (PyUnstable_Long_IsCompact(number) == 0) return false;
+  out = PyUnstable_Long_CompactValue(number);
+  return true;
+#else
+  const Py_ssize_t size = Py_SIZE(value);
+  if (size < -1 || size > 1) return false;
+  out = size * static_cast<std::int64_t>(reinterpret_cast<PyLongObject*>(value)->ob_digit[0]);
+  return true;
+#endif
+}
+
+// Strings made by the oldest API have no canonical form until they are asked for it. False with an
+// exception set if that fails.
+[[nodiscard]] inline bool ready_text([[maybe_unused]] PyObject* text) noexcept {
+#if PY_VERSION_HEX >= 0x030C0000
+  return true;
+#else
+  return PyUnicode_READY(text) >= 0;
+#endif
+}
+
+// The item of a list as a new reference; null, without an exception, past its end.
+[[nodiscard]] inline PyObject* list_item(PyObject* list, Py_ssize_t index) noexcept {
+#ifdef Py_GIL_DISABLED
+  PyObject* item = PyList_GetItemRef(list, index);
+  if (item == nullptr) PyErr_Clear();
+  return item;
+#else
+  if (index >= PyList_GET_SIZE(list)) return nullptr;
+  PyObject* item = PyList_GET_ITEM(list, index);
+  Py_XINCREF(item);
+  return item;
+#endif
+}
+
+// The next entry of a dict as new references; false at its end. Safe, though perhaps not complete, if
+// the dict changes between two calls.
+[[nodiscard]] inline bool dict_next(PyObject* dict, Py_ssize_t& position, PyObject*& key,
+                                    PyObject*& value) noexcept {
+  bool found = false;
+#ifdef Py_GIL_DISABLED
+  Py_BEGIN_CRITICAL_SECTION(dict);
+#endif
+  found = PyDict_Next(dict, &position, &key, &value) != 0;
+  if (found) {
+    Py_INCREF(key);
+    Py_INCREF(value);
+  }
+#ifdef Py_GIL_DISABLED
+  Py_END_CRITICAL_SECTION();
+#endif
+  return found;
+}
+
+// The attribute as a new reference, or null: with an exception set if looking it up failed, without one
+// if there is none of that name.
+[[nodiscard]] inline PyObject* optional_attribute(PyObject* object, PyObject* name) noexcept {
+  PyObject* found = nullptr;
+#if PY_VERSION_HEX >= 0x030D0000
+  PyObject_GetOptionalAttr(object, name, &found);
+#else
+  _PyObject_LookupAttr(object, name, &found);
+#endif
+  return found;
+}
+
+// The slots of a module that is fit for every kind of interpreter: `execute` fills a new module of it.
+// One array for the whole process, so `execute` is the same at every call.
+[[nodiscard]] inline PyModuleDef_Slot* module_slots(int (*execute)(PyObject*)) noexcept {
+  static PyModuleDef_Slot slots[] = {
+      {Py_mod_exec, reinterpret_cast<void*>(execute)},
+#if PY_VERSION_HEX >= 0x030C0000
+      {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+      {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+      {0, nullptr},
+  };
+  return slots;
+}
+
+}  // namespace erlpy::python::compat
+
+#endif

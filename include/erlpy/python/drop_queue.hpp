@@ -1,0 +1,75 @@
+// Python objects that other threads have let go of, waiting for a thread with the GIL.
+//
+// Erlang collects its references on any scheduler, where Python must not run: what is dropped there
+// is queued here, and released by `drain()` on a thread that is attached to the interpreter.
+#ifndef ERLPY_PYTHON_DROP_QUEUE_HPP
+#define ERLPY_PYTHON_DROP_QUEUE_HPP
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include <erlpy/data_model.hpp>
+#include <erlpy/python/ref.hpp>
+
+namespace erlpy::python {
+
+// Any thread may push; `wake` is called (without the lock) when the queue was empty, and must only
+// signal. Lives, through shared_ptr, as long as anything that may push.
+class drop_queue {
+ public:
+  explicit drop_queue(std::function<void()> wake) : wake_(std::move(wake)) {}
+
+  // Takes over one reference to `object`. Without the GIL; never blocks on Python.
+  void push(PyObject* object) noexcept {
+    bool was_empty = false;
+    {
+      const std::lock_guard lock(mutex_);
+      was_empty = objects_.empty();
+      objects_.push_back(object);
+    }
+    if (was_empty && wake_) wake_();
+  }
+
+  // Releases what was pushed. With the GIL; runs destructors of Python objects.
+  void drain() noexcept {
+    std::vector<PyObject*> batch;
+    {
+      const std::lock_guard lock(mutex_);
+      if (objects_.empty()) return;
+      batch.swap(objects_);
+    }
+    for (PyObject* object : batch) Py_DECREF(object);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<PyObject*> objects_;
+  std::function<void()> wake_;
+};
+
+// The bytes of an exact `bytes` object, lent to another world without a copy.
+class lent_bytes final : public shared_bytes {
+ public:
+  // With the GIL. `object` is exactly a `bytes`.
+  lent_bytes(PyObject* object, std::shared_ptr<drop_queue> queue)
+      : view_(reinterpret_cast<const std::byte*>(PyBytes_AS_STRING(object)),
+              static_cast<std::size_t>(PyBytes_GET_SIZE(object))),
+        object_(object),
+        queue_(std::move(queue)) {
+    Py_INCREF(object);
+  }
+  ~lent_bytes() override { queue_->push(object_); }
+  [[nodiscard]] bytes_view view() const noexcept override { return view_; }
+
+ private:
+  bytes_view view_;
+  PyObject* object_;  // owned; released through queue_, because this destructor has no GIL
+  std::shared_ptr<drop_queue> queue_;
+};
+
+}  // namespace erlpy::python
+
+#endif

@@ -1,0 +1,417 @@
+// Walks a Python object and reports it to a sink, as the crossing table says (docs/types.md).
+//
+// The common exact types are told by one comparison each and run no user code. The rest may: properties,
+// buffer exporters, destructors. So every element is held while it is walked, sizes are looked at again
+// after each, and what user code raises comes out as python::exception. It runs attached to the
+// interpreter, on the context's thread.
+#ifndef ERLPY_PYTHON_SOURCE_HPP
+#define ERLPY_PYTHON_SOURCE_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <erlpy/data_model.hpp>
+#include <erlpy/python/context.hpp>
+#include <erlpy/python/detail/buffer.hpp>
+#include <erlpy/python/detail/known_types.hpp>
+#include <erlpy/python/exception.hpp>
+
+namespace erlpy::python {
+
+namespace detail {
+
+// An erlang.Term or erlang.Pid on offer to a sink.
+class held_term {
+ public:
+  explicit held_term(opaque_ptr term) noexcept : term_(std::move(term)) {}
+  [[nodiscard]] opaque_kind kind() const noexcept { return term_->kind(); }
+  void external(byte_buffer& out) const { term_->append_external(out); }
+  [[nodiscard]] opaque_ptr share() const noexcept { return term_; }
+
+ private:
+  opaque_ptr term_;
+};
+static_assert(opaque_handle<held_term>);
+
+[[noreturn]] inline void raise_changed(const char* what) {
+  PyErr_Format(PyExc_RuntimeError, "%s changed size during conversion", what);
+  throw exception::fetch();
+}
+
+// A sink that remembers texts by the address of the `str` they come from. The address alone does not
+// identify the text (the string may be gone): such a sink compares.
+template <class S>
+concept caches_texts = requires(S& sink, const void* key, std::string_view text) { sink.cached_text(key, text); };
+
+}  // namespace detail
+
+class source {
+ public:
+  // The caller keeps `value` alive; `where` outlives the source.
+  source(context& where, PyObject* value, const walk_limits& limits = {})
+      : context_(where), value_(value), limits_(limits), guard_(limits) {}
+
+  // Errors: conversion_error, python::exception. Objects that were held for a value that fails to cross
+  // are let go of again.
+  template <erlpy::sink To>
+  typename To::value_type walk(To& to) {
+    const std::size_t held_before = held_.size();
+    try {
+      return value(value_, to, nullptr);
+    } catch (...) {
+      while (held_.size() > held_before) {
+        context_.objects().release(held_.back());
+        held_.pop_back();
+      }
+      throw;
+    }
+  }
+
+ private:
+  // From this size on, `bytes` are lent instead of copied.
+  static constexpr Py_ssize_t lend_from = 64 * 1024;
+  // Texts up to this many characters may keep their UTF-8 form beside them for the next time.
+  static constexpr Py_ssize_t keep_utf8_to = 1024;
+  // Depths at which the walk looks whether it goes round in circles. Inside a cycle every container is
+  // one of those around it, so looking now and then finds it just as surely.
+  static constexpr std::size_t cycle_check_every = 64;
+
+  // The containers around the one that is walked.
+  struct enclosing {
+    const enclosing* outer;
+    PyObject* container;
+    std::size_t depth;
+  };
+
+  // Held while inside one container: bounds the depth, and finds structures that contain themselves.
+  class inside {
+   public:
+    inside(source& walk, PyObject* container, const enclosing* outer)
+        : here{outer, container, outer == nullptr ? 1 : outer->depth + 1},
+          level_((walk.check_cycle(here), walk.guard_)) {}
+    const enclosing here;
+
+   private:
+    walk_guard::level level_;
+  };
+
+  void check_cycle(const enclosing& here) const {
+    if (here.depth % cycle_check_every != 0 && here.depth <= limits_.max_depth) return;
+    for (const enclosing* at = here.outer; at != nullptr; at = at->outer) {
+      if (at->container == here.container) throw conversion_error(fault::value, "structure contains itself");
+    }
+  }
+
+  template <class To>
+  typename To::value_type value(PyObject* object, To& to, const enclosing* outer) {
+    PyTypeObject* const type = Py_TYPE(object);
+    if (type == &PyLong_Type) return integer(object, to);
+    if (type == &PyUnicode_Type) return text(object, to);
+    if (type == &PyFloat_Type) return to.real(PyFloat_AS_DOUBLE(object));
+    if (object == Py_None) return to.none();
+    if (type == &PyBool_Type) return to.boolean(object == Py_True);
+    if (type == &PyList_Type) return list(object, to, outer);
+    if (type == &PyTuple_Type) return tuple(object, to, outer);
+    if (type == &PyDict_Type) return dict(object, to, outer);
+    if (type == &PyBytes_Type) return bytes(object, to);
+    return other(object, to, outer);
+  }
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type other(PyObject* object, To& to, const enclosing* outer) {
+    const erlang_types& types = context_.home().types();
+    if (PyUnicode_Check(object) &&
+        PyType_IsSubtype(Py_TYPE(object), reinterpret_cast<PyTypeObject*>(types.atom.get())) != 0) {
+      return encoded(object, [&](std::string_view name) { return to.atom(name); });
+    }
+    if (opaque_ptr term = term_of(types, object)) return to.opaque(detail::held_term(std::move(term)));
+    if (known_.is_enum(object)) return enumeration(object, to, outer);
+
+    if (PyLong_Check(object)) return integer(object, to);
+    if (PyUnicode_Check(object)) return text(object, to);
+    if (PyFloat_Check(object)) return to.real(PyFloat_AS_DOUBLE(object));
+    if (PyList_Check(object)) return list(object, to, outer);
+    if (PyTuple_Check(object)) return tuple(object, to, outer);
+    if (PyDict_Check(object)) return dict(object, to, outer);
+    if (PyAnySet_Check(object)) return set(object, to, outer);
+    if (PyBytes_Check(object)) return to.bytes(bytes_of(object));
+
+    if (PyGen_CheckExact(object) || PyAsyncGen_CheckExact(object)) return held(object, to, true);
+    if (PyType_Check(object)) return held(object, to, false);
+    if (const ref names = known_.dataclass_fields(object)) return dataclass(object, names.get(), to, outer);
+    if (known_.is_numpy_scalar(object)) return numpy_scalar(object, to, outer);
+    if (known_.is_numpy_array(object)) return numpy_array(object, to, outer);
+    if (PyObject_CheckBuffer(object)) return buffer(object, to);
+    return held(object, to, false);
+  }
+
+  // ---- scalars
+
+  template <class To>
+  typename To::value_type integer(PyObject* object, To& to) {
+    std::int64_t small = 0;
+    if (compat::small_int(object, small)) return to.integer(small);
+    int overflow = 0;
+    const std::int64_t word = PyLong_AsLongLongAndOverflow(object, &overflow);
+    if (overflow == 0) return to.integer(word);
+    return big_integer(object, overflow < 0, to);
+  }
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type big_integer(PyObject* object, bool negative, To& to) {
+    // The slot of `int` itself: a subclass may have an __abs__ of its own.
+    const ref magnitude = negative ? checked(PyLong_Type.tp_as_number->nb_absolute(object)) : ref::borrow(object);
+    const std::int64_t bits = compat::int_bit_length(magnitude.get());
+    if (bits < 0) throw exception::fetch();
+    byte_buffer digits((static_cast<std::size_t>(bits) + 7) / 8);
+    if (!compat::int_to_magnitude(magnitude.get(), reinterpret_cast<unsigned char*>(digits.data()), digits.size()))
+      throw exception::fetch();
+    return to.big_integer(negative, digits);
+  }
+
+  template <class To>
+  typename To::value_type text(PyObject* object, To& to) {
+    return encoded(object, [&](std::string_view utf8) { return to.text(utf8); });
+  }
+
+  // Calls `use` with the UTF-8 of a `str`. Error: UnicodeEncodeError for a lone surrogate.
+  template <class Use>
+  static auto encoded(PyObject* object, Use&& use) {
+    if (PyUnicode_IS_COMPACT_ASCII(object)) return use(ascii_of(object));
+    return encoded_slowly(object, std::forward<Use>(use));
+  }
+
+  template <class Use>
+  [[gnu::noinline]] static auto encoded_slowly(PyObject* object, Use&& use) {
+    if (!compat::ready_text(object)) throw exception::fetch();
+    if (PyUnicode_GET_LENGTH(object) <= keep_utf8_to) {
+      Py_ssize_t size = 0;
+      const char* utf8 = PyUnicode_AsUTF8AndSize(object, &size);
+      if (utf8 == nullptr) throw exception::fetch();
+      return use(std::string_view(utf8, static_cast<std::size_t>(size)));
+    }
+    const ref utf8 = checked(PyUnicode_AsUTF8String(object));
+    return use(as_text(bytes_of(utf8.get())));
+  }
+
+  [[nodiscard]] static std::string_view ascii_of(PyObject* object) noexcept {
+    return {reinterpret_cast<const char*>(PyUnicode_1BYTE_DATA(object)),
+            static_cast<std::size_t>(PyUnicode_GET_LENGTH(object))};
+  }
+
+  [[nodiscard]] static bytes_view bytes_of(PyObject* object) noexcept {
+    return {reinterpret_cast<const std::byte*>(PyBytes_AS_STRING(object)),
+            static_cast<std::size_t>(PyBytes_GET_SIZE(object))};
+  }
+
+  template <class To>
+  typename To::value_type bytes(PyObject* object, To& to) {
+    if (PyBytes_GET_SIZE(object) < lend_from) return to.bytes(bytes_of(object));
+    return to.shared(std::make_shared<lent_bytes>(object, context_.home().drops()));
+  }
+
+  // ---- containers
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type list(PyObject* object, To& to, const enclosing* outer) {
+    const inside level(*this, object, outer);
+    const Py_ssize_t size = PyList_GET_SIZE(object);
+    auto out = to.list(static_cast<std::size_t>(size));
+    for (Py_ssize_t i = 0; i < size; ++i) {
+      guard_.tick();
+      const ref element = ref::steal(compat::list_item(object, i));
+      if (!element) detail::raise_changed("list");
+      auto&& child = out.child();
+      out.push(value(element.get(), child, &level.here));
+    }
+    if (PyList_GET_SIZE(object) != size) detail::raise_changed("list");
+    return out.finish();
+  }
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type tuple(PyObject* object, To& to, const enclosing* outer) {
+    const inside level(*this, object, outer);
+    const Py_ssize_t size = PyTuple_GET_SIZE(object);
+    auto out = to.tuple(static_cast<std::size_t>(size));
+    for (Py_ssize_t i = 0; i < size; ++i) {
+      guard_.tick();
+      PyObject* const element = PyTuple_GET_ITEM(object, i);
+      if (element == nullptr) detail::raise_changed("tuple");  // still under construction somewhere
+      auto&& child = out.child();
+      out.push(value(element, child, &level.here));
+    }
+    return out.finish();
+  }
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type dict(PyObject* object, To& to, const enclosing* outer) {
+    const inside level(*this, object, outer);
+    const Py_ssize_t size = PyDict_GET_SIZE(object);
+    auto out = to.map(static_cast<std::size_t>(size));
+    Py_ssize_t position = 0;
+    Py_ssize_t seen = 0;
+    PyObject* next_key = nullptr;
+    PyObject* next_value = nullptr;
+    while (compat::dict_next(object, position, next_key, next_value)) {
+      const ref held_key = ref::steal(next_key);
+      const ref held_value = ref::steal(next_value);
+      guard_.tick();
+      if (++seen > size) break;
+      entry(held_key.get(), held_value.get(), out, &level.here);
+      if (PyDict_GET_SIZE(object) != size) break;
+    }
+    if (seen != size || PyDict_GET_SIZE(object) != size) detail::raise_changed("dictionary");
+    return out.finish();
+  }
+
+  template <class Builder>
+  void entry(PyObject* key, PyObject* mapped, Builder& out, const enclosing* around) {
+    auto&& key_sink = out.key();
+    auto built_key = this->key(key, key_sink, around);
+    auto&& value_sink = out.value();
+    auto built_value = value(mapped, value_sink, around);
+    out.push(std::move(built_key), std::move(built_value));
+  }
+
+  template <class To>
+  typename To::value_type key(PyObject* object, To& to, const enclosing* outer) {
+    if constexpr (detail::caches_texts<To>) {
+      if (Py_TYPE(object) == &PyUnicode_Type && PyUnicode_IS_COMPACT_ASCII(object))
+        return to.cached_text(object, ascii_of(object));
+    }
+    return value(object, to, outer);
+  }
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type set(PyObject* object, To& to, const enclosing* outer) {
+    const inside level(*this, object, outer);
+    const Py_ssize_t size = PySet_GET_SIZE(object);
+    auto out = to.set(static_cast<std::size_t>(size));
+    // The slot of the built-in type: a subclass may have an __iter__ of its own.
+    const ref elements = checked(PyFrozenSet_Type.tp_iter(object));
+    Py_ssize_t seen = 0;
+    while (const ref element = ref::steal(PyIter_Next(elements.get()))) {
+      guard_.tick();
+      if (++seen > size) break;
+      auto&& child = out.child();
+      out.push(value(element.get(), child, &level.here));
+    }
+    if (PyErr_Occurred() != nullptr) throw exception::fetch();
+    if (seen != size) detail::raise_changed("set");
+    return out.finish();
+  }
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type dataclass(PyObject* object, PyObject* names, To& to,
+                                                      const enclosing* outer) {
+    const inside level(*this, object, outer);
+    const Py_ssize_t size = PyTuple_GET_SIZE(names);
+    auto out = to.map(static_cast<std::size_t>(size));
+    for (Py_ssize_t i = 0; i < size; ++i) {
+      guard_.tick();
+      PyObject* const name = PyTuple_GET_ITEM(names, i);
+      const ref field = checked(PyObject_GetAttr(object, name));
+      entry(name, field.get(), out, &level.here);
+    }
+    return out.finish();
+  }
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type enumeration(PyObject* object, To& to, const enclosing* outer) {
+    const inside level(*this, object, outer);
+    const ref plain = checked(PyObject_GetAttrString(object, "value"));
+    return value(plain.get(), to, &level.here);
+  }
+
+  // ---- buffers and arrays
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type numpy_scalar(PyObject* object, To& to, const enclosing* outer) {
+    const ref plain = checked(PyObject_CallMethod(object, "item", nullptr));
+    if (!known_.is_numpy_scalar(plain.get())) return value(plain.get(), to, outer);
+    // A long double is its own item.
+    const ref number = ref::steal(PyNumber_Float(plain.get()));
+    if (number) return to.real(PyFloat_AS_DOUBLE(number.get()));
+    PyErr_Clear();
+    return held(object, to, false);
+  }
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type numpy_array(PyObject* object, To& to, const enclosing* outer) {
+    const ref dtype = checked(PyObject_GetAttrString(object, "dtype"));
+    const ref has_objects = checked(PyObject_GetAttrString(dtype.get(), "hasobject"));
+    if (checked_status(PyObject_IsTrue(has_objects.get())) != 0) return held(object, to, false);
+    const ref extents = checked(PyObject_GetAttrString(object, "shape"));
+    if (PyTuple_Check(extents.get()) && PyTuple_GET_SIZE(extents.get()) == 0) {
+      const ref number = checked(PyObject_CallMethod(object, "item", nullptr));
+      if (!known_.is_numpy_array(number.get())) return value(number.get(), to, outer);
+    }
+    const ref kind = checked(PyObject_GetAttrString(dtype.get(), "kind"));
+    const ref typestr = checked(PyObject_GetAttrString(dtype.get(), "str"));
+    const auto letter = encoded(kind.get(), [](std::string_view text) { return text.empty() ? 'V' : text.front(); });
+    return encoded(typestr.get(), [&](std::string_view name) {
+      // numpy does not export times as buffers.
+      return letter == 'M' || letter == 'm' ? unexported_array(object, name, extents.get(), to)
+                                            : buffer(object, to, name);
+    });
+  }
+
+  template <class To>
+  typename To::value_type unexported_array(PyObject* object, std::string_view typestr, PyObject* extents, To& to) {
+    const ref copied = checked(PyObject_CallMethod(object, "tobytes", nullptr));
+    if (!PyBytes_CheckExact(copied.get()) || !PyTuple_Check(extents)) {
+      PyErr_SetString(PyExc_TypeError, "tobytes() of an array did not return bytes");
+      throw exception::fetch();
+    }
+    std::vector<std::int64_t> shape;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(extents); ++i) {
+      shape.push_back(PyLong_AsLongLong(PyTuple_GET_ITEM(extents, i)));
+      if (shape.back() == -1 && PyErr_Occurred() != nullptr) throw exception::fetch();
+    }
+    const shared_bytes_ptr lent = std::make_shared<lent_bytes>(copied.get(), context_.home().drops());
+    return to.ndarray(typestr, std::span<const std::int64_t>(shape), lent);
+  }
+
+  // `typestr`: what numpy calls the items, where the object is numpy's.
+  template <class To>
+  [[gnu::noinline]] typename To::value_type buffer(PyObject* object, To& to, std::string_view typestr = {}) {
+    const detail::held_buffer view(object);
+    if (PyMemoryView_Check(object)) {
+      if (const shared_bytes_ptr ours = buffer_of(context_.home().types(), object)) return to.shared(ours);
+    }
+    if (view.has_objects()) return held(object, to, false);
+    const auto fill = [&](std::span<std::byte> room) { view.copy_to(room); };
+    if (view.is_bytes()) return to.bytes_from(view.size(), fill);
+    const std::vector<std::int64_t> shape = view.shape();
+    if (!typestr.empty()) return to.ndarray(typestr, std::span<const std::int64_t>(shape), view.size(), fill);
+    return to.ndarray(view.typestr(), std::span<const std::int64_t>(shape), view.size(), fill);
+  }
+
+  // ---- everything else stays here
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type held(PyObject* object, To& to, bool generator) {
+    held_.reserve(held_.size() + 1);
+    const object_ref reference = context_.objects().hold(ref::borrow(object), generator);
+    held_.push_back(reference.id);
+    return to.object(reference);
+  }
+
+  context& context_;
+  PyObject* value_;
+  walk_limits limits_;
+  walk_guard guard_;
+  detail::known_types known_;
+  std::vector<std::uint64_t> held_;  // numbers of the objects that this walk put into the table
+};
+
+static_assert(erlpy::source<source>);
+
+}  // namespace erlpy::python
+
+#endif

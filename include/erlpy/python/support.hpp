@@ -1,0 +1,161 @@
+// The few parts that are clearer in Python than in C: compiling expressions with parameters, driving
+// the worker's event loop, and collecting statistics. None is on the path of a plain call.
+#ifndef ERLPY_PYTHON_SUPPORT_HPP
+#define ERLPY_PYTHON_SUPPORT_HPP
+
+#include <erlpy/python/exception.hpp>
+#include <erlpy/python/ref.hpp>
+
+namespace erlpy::python {
+
+namespace detail {
+inline constexpr const char* support_source = R"python(
+import gc
+import sys
+
+_expressions = {}
+_expressions_limit = 1024
+
+
+def expression(code, names):
+    """The code object of an expression; with names, of a lambda of those parameters."""
+    key = (code, names)
+    found = _expressions.get(key)
+    if found is None:
+        found = _compile_expression(code, names)
+        if len(_expressions) >= _expressions_limit:
+            _expressions.clear()
+        _expressions[key] = found
+    return found
+
+
+def _compile_expression(code, names):
+    stripped = code.strip(' \t\r\n')
+    plain = compile(stripped, '<eval>', 'eval')
+    if not names:
+        return plain
+    import ast
+    for name in names:
+        if not name.isidentifier():
+            raise ValueError('local name %r is not a Python identifier' % (name,))
+    parameters = ast.arguments(
+        posonlyargs=[], args=[ast.arg(arg=str(name), annotation=None) for name in names],
+        vararg=None, kwonlyargs=[], kw_defaults=[], kwarg=None, defaults=[])
+    tree = ast.parse(stripped, '<eval>', 'eval')
+    tree.body = ast.copy_location(ast.Lambda(args=parameters, body=tree.body), tree.body)
+    return compile(ast.fix_missing_locations(tree), '<eval>', 'eval')
+
+
+def new_loop():
+    import asyncio
+    return asyncio.new_event_loop()
+
+
+async def _await(awaitable):
+    return await awaitable
+
+
+def start_task(loop, awaitable):
+    return loop.create_task(_await(awaitable))
+
+
+def finish_task(loop, task):
+    try:
+        return loop.run_until_complete(task)
+    finally:
+        if not task.done():
+            task.cancel()
+
+
+def cancel_task(loop, task):
+    loop.call_soon_threadsafe(task.cancel)
+
+
+def close_loop(loop):
+    if loop.is_running() or loop.is_closed():
+        return
+    try:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
+
+
+def memory_stats():
+    from erlang import Atom
+    stats = {
+        Atom('gc_stats'): [{Atom(k): v for k, v in s.items()} for s in gc.get_stats()],
+        Atom('gc_count'): gc.get_count(),
+        Atom('gc_threshold'): gc.get_threshold(),
+    }
+    tracemalloc = sys.modules.get('tracemalloc')
+    if tracemalloc is not None and tracemalloc.is_tracing():
+        current, peak = tracemalloc.get_traced_memory()
+        stats[Atom('traced_memory_current')] = current
+        stats[Atom('traced_memory_peak')] = peak
+    return stats
+
+
+def tracemalloc_start(frames):
+    import tracemalloc
+    tracemalloc.start(frames)
+
+
+def tracemalloc_stop():
+    import tracemalloc
+    tracemalloc.stop()
+
+
+def frames(error):
+    """[(file, line, function)] of an exception's traceback, outermost first."""
+    found = []
+    step = error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        found.append((code.co_filename, step.tb_lineno or 0, code.co_name))
+        step = step.tb_next
+    return found
+
+
+def import_name(name):
+    import importlib
+    return importlib.import_module(name)
+
+
+def prepare(extra_path):
+    """Once for the main interpreter: search path and line-buffered output."""
+    for entry in reversed(extra_path):
+        if entry not in sys.path:
+            sys.path.insert(0, entry)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, 'reconfigure'):
+            stream.reconfigure(line_buffering=True)
+)python";
+}  // namespace detail
+
+struct support {
+  ref expression, new_loop, start_task, finish_task, cancel_task, close_loop;
+  ref memory_stats, tracemalloc_start, tracemalloc_stop, frames, import_name, prepare;
+};
+
+// Attached to the interpreter; our `erlang` module is there already.
+[[nodiscard]] inline support load_support() {
+  const ref space = checked(PyDict_New());
+  checked_status(PyDict_SetItemString(space.get(), "__builtins__", PyEval_GetBuiltins()));
+  const ref name = checked(PyUnicode_FromString("erlang._support"));
+  checked_status(PyDict_SetItemString(space.get(), "__name__", name.get()));
+  const ref code = checked(Py_CompileString(detail::support_source, "<erlang support>", Py_file_input));
+  const ref done = checked(PyEval_EvalCode(code.get(), space.get(), space.get()));
+  const auto function = [&](const char* key) {
+    PyObject* found = PyDict_GetItemString(space.get(), key);
+    if (found == nullptr) throw error(std::string("support function missing: ") + key);
+    return ref::borrow(found);
+  };
+  return {function("expression"),        function("new_loop"),         function("start_task"),
+          function("finish_task"),       function("cancel_task"),      function("close_loop"),
+          function("memory_stats"),      function("tracemalloc_start"), function("tracemalloc_stop"),
+          function("frames"),            function("import_name"),      function("prepare")};
+}
+
+}  // namespace erlpy::python
+
+#endif

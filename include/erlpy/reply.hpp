@@ -1,0 +1,89 @@
+// The shape of errors in Erlang terms, for any sink: {Class, Message}, with frames {Class, Message,
+// [{File, Line, Function}]}, in a map {Index, Reason}, or a reason of our own as an atom.
+#ifndef ERLPY_REPLY_HPP
+#define ERLPY_REPLY_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include <erlpy/data_model.hpp>
+#include <erlpy/python/failure.hpp>
+
+namespace erlpy {
+
+template <class Format>
+class reply_writer {
+ public:
+  // `index`: which of many calls failed.
+  reply_writer(Format& format, bool with_frames, std::optional<std::int64_t> index)
+      : format_(format), with_frames_(with_frames), index_(index) {}
+
+  [[nodiscard]] auto exception(const python::failure& failed) {
+    return indexed([&] {
+      auto& to = format_.sink();
+      auto tuple = to.tuple(with_frames_ ? 3 : 2);
+      tuple.push(format_.may_be_atom(failed.kind) ? to.atom(failed.kind) : to.text(failed.kind));
+      tuple.push(characters(failed.message));
+      if (with_frames_) tuple.push(frames(failed));
+      return tuple.finish();
+    });
+  }
+
+  [[nodiscard]] auto reason(std::string_view name) {
+    return indexed([&] { return format_.sink().atom(name); });
+  }
+
+ private:
+  template <class Write>
+  [[nodiscard]] auto indexed(Write write) {
+    if (!index_) return write();
+    auto& to = format_.sink();
+    auto tuple = to.tuple(2);
+    tuple.push(to.integer(*index_));
+    tuple.push(write());
+    return tuple.finish();
+  }
+
+  // An Erlang string: the code points of valid UTF-8.
+  [[nodiscard]] auto characters(std::string_view text) {
+    auto& to = format_.sink();
+    const auto starts_one = [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; };
+    std::size_t count = 0;
+    for (const char c : text) count += starts_one(c) ? 1 : 0;
+    auto list = to.list(count);
+    for (std::size_t i = 0; i < text.size();) {
+      const auto lead = static_cast<unsigned char>(text[i]);
+      std::uint32_t point = lead < 0x80U   ? lead
+                            : lead < 0xE0U ? lead & 0x1FU
+                            : lead < 0xF0U ? lead & 0x0FU
+                                           : lead & 0x07U;
+      for (++i; i < text.size() && !starts_one(text[i]); ++i)
+        point = (point << 6U) | (static_cast<unsigned char>(text[i]) & 0x3FU);
+      list.push(to.integer(point));
+    }
+    return list.finish();
+  }
+
+  [[nodiscard]] auto frames(const python::failure& failed) {
+    auto& to = format_.sink();
+    auto list = to.list(failed.frames.size());
+    for (const python::frame& each : failed.frames) {
+      auto tuple = to.tuple(3);
+      tuple.push(to.text(each.file));
+      tuple.push(to.integer(each.line));
+      tuple.push(to.text(each.function));
+      list.push(tuple.finish());
+    }
+    return list.finish();
+  }
+
+  Format& format_;
+  bool with_frames_;
+  std::optional<std::int64_t> index_;
+};
+
+}  // namespace erlpy
+
+#endif

@@ -1,0 +1,173 @@
+// The NIF: the functions of py_nif.erl, each a few lines over the library.
+//
+// Every function here runs on a BEAM scheduler and returns within a millisecond; none touches Python.
+// No exception leaves it: guarded() turns what the library throws into {error, Reason}.
+#include <erl_nif.h>
+
+#include <erlpy/nif/job.hpp>
+#include <erlpy/nif/library.hpp>
+#include <erlpy/nif/pool_resource.hpp>
+#include <erlpy/nif/stats.hpp>
+#include <erlpy/nif/submit.hpp>
+
+namespace {
+
+namespace nif = erlpy::nif;
+namespace pool = erlpy::pool;
+using nif::library;
+
+[[nodiscard]] ERL_NIF_TERM failure(ErlNifEnv* env, ERL_NIF_TERM reason) {
+  return enif_make_tuple2(env, library::current().names.error, reason);
+}
+
+template <class Body>
+[[nodiscard]] ERL_NIF_TERM guarded(ErlNifEnv* env, Body body) noexcept {
+  try {
+    return body(library::current());
+  } catch (const std::exception& failed) {
+    return failure(env, enif_make_string(env, failed.what(), ERL_NIF_LATIN1));
+  } catch (...) {
+    return enif_make_badarg(env);
+  }
+}
+
+ERL_NIF_TERM pool_new(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library& loaded) {
+    ErlNifPid owner;
+    if (enif_self(env, &owner) == nullptr) return enif_make_badarg(env);
+    pool::options settings = nif::options_reader(env, argv[1]).read();
+    settings.default_python = ERLPY_PYTHON_EXECUTABLE;
+    const auto made = nif::resource_ptr<nif::pool_resource>::make(loaded.pools, owner);
+    made->open(std::move(settings));
+    if (enif_monitor_process(env, made.get(), &owner, nullptr) != 0) return enif_make_badarg(env);
+    return enif_make_tuple2(env, loaded.names.ok, made.term(env));
+  });
+}
+
+ERL_NIF_TERM pool_start_worker(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library& loaded) {
+    nif::pool_resource* const found = loaded.pools.get(env, argv[0]);
+    ErlNifUInt64 index = 0;
+    ErlNifPid listener;
+    if (found == nullptr || !enif_get_uint64(env, argv[1], &index) || index == 0 ||
+        index > found->pool()->settings().num_workers || enif_self(env, &listener) == nullptr)
+      return enif_make_badarg(env);
+    if (found->pool()->stopped()) return failure(env, loaded.names.stopped);
+    found->start_worker(index, listener);
+    return loaded.names.ok;
+  });
+}
+
+ERL_NIF_TERM pool_stop(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library& loaded) {
+    nif::pool_resource* const found = loaded.pools.get(env, argv[0]);
+    if (found == nullptr) return enif_make_badarg(env);
+    found->pool()->stop();
+    return loaded.names.ok;
+  });
+}
+
+ERL_NIF_TERM pool_stats(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library& loaded) {
+    nif::pool_resource* const found = loaded.pools.get(env, argv[0]);
+    return found == nullptr ? enif_make_badarg(env) : nif::stats_writer(env).write(found->pool()->stats());
+  });
+}
+
+ERL_NIF_TERM submit_heavy(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library&) { return nif::submission(env, argv).queue(nif::submission::light); });
+}
+
+ERL_NIF_TERM submit(ErlNifEnv* env, int argc, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library&) {
+    nif::submission asked(env, argv);
+    const std::size_t weight = asked.weigh();
+    if (weight < nif::submission::light) return asked.queue(weight);
+    return enif_schedule_nif(env, "submit", ERL_NIF_DIRTY_JOB_CPU_BOUND, submit_heavy, argc, argv);
+  });
+}
+
+[[nodiscard]] ERL_NIF_TERM name_of(const nif::atoms& names, pool::outcome what) {
+  switch (what) {
+    case pool::outcome::open: return names.open;
+    case pool::outcome::sent: return names.sent;
+    case pool::outcome::timeout: return names.timeout;
+    case pool::outcome::cancelled: return names.cancelled;
+  }
+  return names.open;
+}
+
+ERL_NIF_TERM abandon(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library& loaded) {
+    nif::call_job* const job = loaded.jobs.get(env, argv[0]);
+    const bool cancel = argv[1] == loaded.names.cancelled;
+    if (job == nullptr || (!cancel && argv[1] != loaded.names.timeout)) return enif_make_badarg(env);
+    (void)job->home().abandon(*job, cancel ? pool::outcome::cancelled : pool::outcome::timeout);
+    job->unwatch(env);
+    return job->result() == pool::outcome::sent ? loaded.names.sent : loaded.names.abandoned;
+  });
+}
+
+ERL_NIF_TERM outcome(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library& loaded) {
+    const nif::call_job* const job = loaded.jobs.get(env, argv[0]);
+    return job == nullptr ? enif_make_badarg(env) : name_of(loaded.names, job->result());
+  });
+}
+
+ERL_NIF_TERM release(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library& loaded) {
+    nif::object_resource* const object = loaded.objects.get(env, argv[0]);
+    if (object == nullptr) return failure(env, loaded.names.badarg);
+    object->release();
+    return loaded.names.ok;
+  });
+}
+
+ERL_NIF_TERM object_location(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library& loaded) {
+    const nif::object_resource* const object = loaded.objects.get(env, argv[0]);
+    if (object == nullptr) return failure(env, loaded.names.badarg);
+    const auto home = object->home().pool.lock();
+    if (!home || object->gone()) return failure(env, loaded.names.object_gone);
+    return enif_make_tuple3(env, loaded.names.ok, nif::make_atom(env, home->settings().name),
+                            enif_make_uint64(env, object->home().slot));
+  });
+}
+
+int install(ErlNifEnv* env, void** data, library* before) noexcept {
+  try {
+    auto loaded = std::make_unique<library>(env, before);
+    library::install(loaded.get());
+    *data = loaded.release();  // threads may read it for the life of the VM
+    return 0;
+  } catch (...) {
+    return 1;
+  }
+}
+
+int load(ErlNifEnv* env, void** data, ERL_NIF_TERM) { return install(env, data, nullptr); }
+
+int upgrade(ErlNifEnv* env, void** data, void** before, ERL_NIF_TERM) {
+  return install(env, data, static_cast<library*>(*before));
+}
+
+// The library must have this: without it the VM refuses to replace the module. There is nothing to do,
+// because nothing is ever freed.
+void unload(ErlNifEnv*, void*) {}
+
+ErlNifFunc functions[] = {
+    {"pool_new", 2, pool_new, 0},
+    {"pool_start_worker", 2, pool_start_worker, 0},
+    {"pool_stop", 1, pool_stop, 0},
+    {"pool_stats", 1, pool_stats, 0},
+    {"submit", 6, submit, 0},
+    {"abandon", 2, abandon, 0},
+    {"outcome", 1, outcome, 0},
+    {"release", 1, release, 0},
+    {"object_location", 1, object_location, 0},
+};
+
+}  // namespace
+
+ERL_NIF_INIT(py_nif, functions, load, nullptr, upgrade, unload)

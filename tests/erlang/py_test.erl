@@ -1,0 +1,135 @@
+%% What the test modules share: the application as a fixture, fresh processes,
+%% pools and virtual machines, times and mailboxes.
+-module(py_test).
+
+-export([cases/1, cases/2, start/0, stop/1, in_process/1, with_pool/2, pool_name/0]).
+-export([elapsed/1, wait_until/2, mailbox/0, rss/0, badarg/3]).
+-export([vm/2, otp/0, python/0, tmp_dir/0, has_numpy/0]).
+
+%% Every exported function case_*/0 of the module, each in a process of its own
+%% with the application freshly started.
+cases(Module) ->
+    cases(Module, 60).
+
+cases(Module, Seconds) ->
+    Names = [Name || {Name, 0} <- Module:module_info(exports), lists:prefix("case_", atom_to_list(Name))],
+    {foreach, fun start/0, fun stop/1,
+     [{timeout, Seconds, {atom_to_list(Name), fun() -> in_process(fun() -> Module:Name() end) end}}
+      || Name <- lists:sort(Names)]}.
+
+start() ->
+    _ = application:stop(erlang_python),
+    ok = application:start(erlang_python).
+
+stop(_) ->
+    application:stop(erlang_python).
+
+%% Runs Fun in a process that has called nothing yet, and returns what it returns
+%% or fails as it fails.
+in_process(Fun) ->
+    {Pid, Monitor} = spawn_monitor(fun() ->
+        exit(try {returned, Fun()} catch Class:Reason:Stack -> {failed, Class, Reason, Stack} end)
+    end),
+    receive
+        {'DOWN', Monitor, process, Pid, {returned, Value}} -> Value;
+        {'DOWN', Monitor, process, Pid, {failed, Class, Reason, Stack}} -> erlang:raise(Class, Reason, Stack);
+        {'DOWN', Monitor, process, Pid, Reason} -> error({died, Reason})
+    end.
+
+pool_name() ->
+    list_to_atom("test_pool_" ++ integer_to_list(erlang:unique_integer([positive]))).
+
+%% Fun gets the name of a pool with these options.
+with_pool(Opts, Fun) ->
+    Name = pool_name(),
+    {ok, _} = py_pool:start(Name, Opts),
+    try Fun(Name) after py_pool:stop(Name) end.
+
+%% {Milliseconds, Result}
+elapsed(Fun) ->
+    Start = erlang:monotonic_time(),
+    Result = Fun(),
+    {erlang:convert_time_unit(erlang:monotonic_time() - Start, native, millisecond), Result}.
+
+%% Until Fun returns true; fails after Milliseconds.
+wait_until(Fun, Milliseconds) ->
+    wait_until_deadline(Fun, erlang:monotonic_time(millisecond) + Milliseconds).
+
+wait_until_deadline(Fun, Deadline) ->
+    case Fun() of
+        true ->
+            ok;
+        Other ->
+            erlang:monotonic_time(millisecond) < Deadline orelse error({never_true, Other}),
+            timer:sleep(10),
+            wait_until_deadline(Fun, Deadline)
+    end.
+
+mailbox() ->
+    {messages, Messages} = process_info(self(), messages),
+    Messages.
+
+%% Resident memory of this VM in bytes.
+rss() ->
+    {ok, Status} = file:read_file("/proc/self/status"),
+    {match, [Kib]} = re:run(Status, "VmRSS:\\s+([0-9]+) kB", [{capture, all_but_first, list}]),
+    list_to_integer(Kib) * 1024.
+
+%% Fun fails with badarg, and its error information says Needle of argument
+%% Position of the function of py or py_pool that was called.
+badarg(Fun, Position, Needle) ->
+    try Fun() of
+        Result -> error({no_badarg, Result})
+    catch
+        error:badarg:Stack ->
+            [{Module, _, Args, _} | _] = Stack,
+            true = lists:member(Module, [py, py_pool]),
+            true = Position =< length(Args),
+            #{Position := Text} = py_error:format_error(badarg, Stack),
+            case string:find(Text, Needle) of
+                nomatch -> error({text_is, Text});
+                _ -> ok
+            end
+    end.
+
+%% Runs `Call' (Erlang source) in a VM of its own: {ExitStatus, Output, Milliseconds}.
+vm(Call, Timeout) ->
+    Erl = filename:join([code:root_dir(), "bin", "erl"]),
+    Paths = lists:append([["-pa", filename:dirname(code:which(Module))] || Module <- [py, ?MODULE]]),
+    Start = erlang:monotonic_time(millisecond),
+    Port = open_port({spawn_executable, Erl},
+                     [{args, ["-noshell" | Paths] ++ ["-eval", Call]},
+                      binary, exit_status, stderr_to_stdout, hide]),
+    {os_pid, OsPid} = erlang:port_info(Port, os_pid),
+    vm_output(Port, OsPid, <<>>, Start, Start + Timeout).
+
+vm_output(Port, OsPid, Output, Start, Deadline) ->
+    receive
+        {Port, {data, Data}} ->
+            vm_output(Port, OsPid, <<Output/binary, Data/binary>>, Start, Deadline);
+        {Port, {exit_status, Status}} ->
+            {Status, Output, erlang:monotonic_time(millisecond) - Start}
+    after max(0, Deadline - erlang:monotonic_time(millisecond)) ->
+        _ = os:cmd("kill -9 " ++ integer_to_list(OsPid)),
+        error({vm_hangs, Output})
+    end.
+
+otp() ->
+    list_to_integer(erlang:system_info(otp_release)).
+
+%% {Major, Minor}
+python() ->
+    {ok, Version} = py:eval(<<"tuple(__import__('sys').version_info)[:2]">>),
+    Version.
+
+has_numpy() ->
+    {ok, Found} = py:eval(<<"__import__('importlib.util').util.find_spec('numpy') is not None">>),
+    Found.
+
+%% A new directory.
+tmp_dir() ->
+    Base = os:getenv("TMPDIR", "/tmp"),
+    Name = io_lib:format("erlpy_test_~s_~b", [os:getpid(), erlang:unique_integer([positive])]),
+    Dir = filename:join(Base, lists:flatten(Name)),
+    ok = file:make_dir(Dir),
+    Dir.
