@@ -91,7 +91,7 @@ defaults() ->
       default_timeout => infinity,
       python_path => [],
       preload => <<>>,
-      stack_size => 16777216,
+      stack_size => 67108864,
       max_depth => 10000}.
 
 known() ->

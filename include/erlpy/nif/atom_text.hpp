@@ -96,14 +96,14 @@ inline constexpr unsigned char tag_small_atom_utf8 = 119;
 // The text of an atom, in UTF-8, written into `buffer`. `term` must be an atom.
 [[nodiscard]] inline std::string_view atom_text(ErlNifEnv* env, ERL_NIF_TERM term, atom_buffer& buffer) {
 #if ERL_NIF_MAJOR_VERSION > 2 || (ERL_NIF_MAJOR_VERSION == 2 && ERL_NIF_MINOR_VERSION >= 17)
-  const int written = enif_get_atom(env, term, buffer.data(), static_cast<unsigned>(buffer.size()), ERL_NIF_UTF8);
+  const int written =
+      enif_get_atom(env, term, buffer.data(), static_cast<unsigned>(buffer.size()), ERL_NIF_UTF8);
   if (written > 0) return {buffer.data(), static_cast<std::size_t>(written) - 1};
 #else
   std::array<char, crossing::max_atom_characters + 1> latin1;
   const int written =
       enif_get_atom(env, term, latin1.data(), static_cast<unsigned>(latin1.size()), ERL_NIF_LATIN1);
-  if (written > 0)
-    return detail::from_latin1({latin1.data(), static_cast<std::size_t>(written) - 1}, buffer);
+  if (written > 0) return detail::from_latin1({latin1.data(), static_cast<std::size_t>(written) - 1}, buffer);
 #endif
   return detail::atom_text_external(env, term, buffer);
 }

@@ -23,8 +23,7 @@ class binary_owner final : public shared_bytes {
   // Throws conversion_error (type) if `term` is no binary.
   explicit binary_owner(ERL_NIF_TERM term) : env_(make_env()), term_(enif_make_copy(env_.get(), term)) {
     ErlNifBinary binary;
-    if (!enif_inspect_binary(env_.get(), term_, &binary))
-      throw conversion_error(fault::type, "not a binary");
+    if (!enif_inspect_binary(env_.get(), term_, &binary)) throw conversion_error(fault::type, "not a binary");
     view_ = view_of(binary);
   }
 

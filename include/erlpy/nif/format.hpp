@@ -29,7 +29,8 @@ class atom_budget {
     const std::lock_guard lock(mutex_);
     if (admitted_.contains(std::string(name))) return true;
     ERL_NIF_TERM existing;
-    if (is_ascii(name) && enif_make_existing_atom_len(env, name.data(), name.size(), &existing, ERL_NIF_LATIN1))
+    if (is_ascii(name) &&
+        enif_make_existing_atom_len(env, name.data(), name.size(), &existing, ERL_NIF_LATIN1))
       return true;
     if (admitted_.size() >= limit) return false;
     admitted_.emplace(name);
@@ -77,8 +78,7 @@ class format {
 
   [[nodiscard]] std::string_view text(const term& from) const {
     ErlNifBinary binary;
-    if (!enif_inspect_binary(env_, from, &binary))
-      throw conversion_error(fault::type, "expected a binary");
+    if (!enif_inspect_binary(env_, from, &binary)) throw conversion_error(fault::type, "expected a binary");
     return as_text(view_of(binary));
   }
 

@@ -23,8 +23,9 @@ namespace erlpy::nif {
 
 // What each worker thread keeps for the sinks of its jobs.
 struct worker_scratch {
-  worker_scratch() : minter(library::current().names, library::current().objects),
-                     sinks(library::current().names, library::current().lent, &minter) {}
+  worker_scratch()
+      : minter(library::current().names, library::current().objects),
+        sinks(library::current().names, library::current().lent, &minter) {}
   object_minter minter;
   sink_context sinks;
 
@@ -132,9 +133,9 @@ class call_job final : public pool::job {
   // The message and everything in `env` become the receiver's.
   void send_in(ErlNifEnv* env, bool good, ERL_NIF_TERM result) noexcept {
     const atoms& names = library::current().names;
-    const ERL_NIF_TERM tag = !to_.tag                          ? enif_make_resource(env, this)
+    const ERL_NIF_TERM tag = !to_.tag                         ? enif_make_resource(env, this)
                              : env == env_.get() && !tag_env_ ? *to_.tag
-                                                               : enif_make_copy(env, *to_.tag);
+                                                              : enif_make_copy(env, *to_.tag);
     const ERL_NIF_TERM message =
         good ? enif_make_tuple3(env, names.py_response, tag, enif_make_tuple2(env, names.ok, result))
              : enif_make_tuple3(env, names.py_error, tag, result);

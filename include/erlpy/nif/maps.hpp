@@ -60,7 +60,7 @@ namespace erlpy::nif::detail {
 
 [[noreturn]] inline void throw_merged(const char* what, ERL_NIF_TERM term) {
   throw conversion_error(fault::value,
-                         std::string("two ") + what + " became one in Erlang: " + printed(term, 200));
+                         std::string("two ") + what + " become one in Erlang: " + printed(term, 200));
 }
 
 // Throws the error for a map whose keys, which it sorts, are not all different.
@@ -68,12 +68,13 @@ namespace erlpy::nif::detail {
   std::sort(keys.begin(), keys.end(), [](ERL_NIF_TERM a, ERL_NIF_TERM b) { return enif_compare(a, b) < 0; });
   // 1 and 1.0 compare as equal and are two keys: look through each run of equals.
   for (auto run = keys.begin(); run != keys.end();) {
-    const auto end = std::find_if(run, keys.end(), [run](ERL_NIF_TERM key) { return enif_compare(*run, key) != 0; });
+    const auto end =
+        std::find_if(run, keys.end(), [run](ERL_NIF_TERM key) { return enif_compare(*run, key) != 0; });
     for (; run != end; ++run)
       for (auto other = run + 1; other != end; ++other)
         if (enif_is_identical(*run, *other)) throw_merged("keys of a map", *run);
   }
-  throw conversion_error(fault::value, "two keys of a map became one in Erlang");
+  throw conversion_error(fault::value, "two keys of a map become one in Erlang");
 }
 
 // The map of these keys and values; may reorder both. Errors: conversion_error (value) for a key

@@ -32,9 +32,8 @@ class pool_resource {
     listeners_.resize(settings.num_workers);
     pool_ = std::make_shared<pool::thread_pool>(
         std::move(settings),
-        pool::pool_events{[self](std::size_t slot, std::optional<std::string> kind, const std::string& message) {
-                            self->tell_started(slot, kind, message);
-                          },
+        pool::pool_events{[self](std::size_t slot, std::optional<std::string> kind,
+                                 const std::string& message) { self->tell_started(slot, kind, message); },
                           [self] { self->tell_stopped(); }});
   }
 
@@ -54,7 +53,8 @@ class pool_resource {
   }
 
  private:
-  void tell_started(std::size_t slot, const std::optional<std::string>& kind, const std::string& message) noexcept {
+  void tell_started(std::size_t slot, const std::optional<std::string>& kind,
+                    const std::string& message) noexcept {
     try {
       std::optional<ErlNifPid> to;
       {
@@ -65,7 +65,8 @@ class pool_resource {
       const env_ptr env = make_env();
       const atoms& names = library::current().names;
       ERL_NIF_TERM event = names.ready;
-      if (kind || !message.empty()) event = enif_make_tuple2(env.get(), names.failed, reason(env.get(), kind, message));
+      if (kind || !message.empty())
+        event = enif_make_tuple2(env.get(), names.failed, reason(env.get(), kind, message));
       send(*to, env.get(),
            enif_make_tuple4(env.get(), names.py_worker, enif_make_resource(env.get(), this),
                             enif_make_uint64(env.get(), slot), event));

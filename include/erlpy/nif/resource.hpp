@@ -22,7 +22,7 @@ class resource_type {
   [[nodiscard]] static resource_type open(ErlNifEnv* env, const char* name) {
     ErlNifResourceTypeInit init{};
     init.dtor = [](ErlNifEnv*, void* object) noexcept { std::destroy_at(static_cast<T*>(object)); };
-    if constexpr (requires(T& t, ErlNifPid pid) { t.down(pid); }) {
+    if constexpr (requires(T & t, ErlNifPid pid) { t.down(pid); }) {
       init.down = [](ErlNifEnv*, void* object, ErlNifPid* pid, ErlNifMonitor*) noexcept {
         static_cast<T*>(object)->down(*pid);
       };

@@ -94,6 +94,7 @@ class sink {
       fill(room.writable());
       return room.into_term(env_);
     }
+    if (size <= heap_binary) make_slack();
     ERL_NIF_TERM term;
     unsigned char* room = enif_make_new_binary(env_, size, &term);
     if (room == nullptr) throw std::bad_alloc{};
@@ -114,13 +115,13 @@ class sink {
   [[nodiscard]] value_type shared(const shared_bytes_ptr& owner) {
     if (const auto* ours = dynamic_cast<const binary_owner*>(owner.get())) return ours->copy_to(env_);
     const bytes_view view = owner->view();
-    if (view.size() <= copied_anyway) return bytes(view);
+    if (view.size() <= heap_binary) return bytes(view);
     return context_.lent.lend(env_, owner);
   }
 
   template <class Fill>
-  [[nodiscard]] value_type ndarray(std::string_view dtype, std::span<const std::int64_t> shape, std::size_t size,
-                                   Fill&& fill) {
+  [[nodiscard]] value_type ndarray(std::string_view dtype, std::span<const std::int64_t> shape,
+                                   std::size_t size, Fill&& fill) {
     return make_ndarray(dtype, shape, bytes_from(size, std::forward<Fill>(fill)));
   }
   [[nodiscard]] value_type ndarray(std::string_view dtype, std::span<const std::int64_t> shape,
@@ -130,7 +131,9 @@ class sink {
 
   template <opaque_handle Handle>
   [[nodiscard]] value_type opaque(const Handle& handle) {
-    if constexpr (requires { { handle.copy_to(env_) } -> std::same_as<ERL_NIF_TERM>; }) {
+    if constexpr (requires {
+                    { handle.copy_to(env_) } -> std::same_as<ERL_NIF_TERM>;
+                  }) {
       return handle.copy_to(env_);
     } else {
       const opaque_ptr owner = handle.share();
@@ -139,7 +142,11 @@ class sink {
       external.assign(1, external_version);
       handle.external(external);
       ERL_NIF_TERM term;
-      if (external_has_large_map(external) || !decode_external(env_, external, term))
+      if (detail::may_hold_map_past(context_.maps_at_once_, external))
+        throw conversion_error(fault::value,
+                               "a fun, or an improper list, that holds a map of more than 128 keys cannot be "
+                               "decoded by Erlang VMs before OTP 27.3");
+      if (!decode_external(env_, external, term))
         throw conversion_error(fault::value, "an opaque term that this Erlang VM cannot decode");
       return term;
     }
@@ -152,10 +159,10 @@ class sink {
     return context_.objects->make_object(env_, object);
   }
 
-  enum class shape : std::uint8_t { list, tuple, set };
+  enum class kind : std::uint8_t { list, tuple, set };
 
   // Holds its elements on the scratch stack from `base_` up, and takes them away when it goes.
-  template <shape Shape>
+  template <kind Kind>
   class sequence {
    public:
     explicit sequence(sink& to) noexcept : sink_(to), base_(to.context_.terms_.size()) {}
@@ -172,12 +179,12 @@ class sink {
       if (elements.size() > std::numeric_limits<unsigned>::max())
         throw conversion_error(fault::value, "too many elements for one Erlang term");
       const auto count = static_cast<unsigned>(elements.size());
-      if constexpr (Shape == shape::tuple) {
+      if constexpr (Kind == kind::tuple) {
         if (count > detail::max_arity)
           throw conversion_error(fault::value, "an Erlang tuple has at most 16777215 elements");
         return enif_make_tuple_from_array(sink_.env_, elements.data(), count);
       } else {
-        if constexpr (Shape == shape::set) sort(elements);
+        if constexpr (Kind == kind::set) sort(elements);
         return enif_make_list_from_array(sink_.env_, elements.data(), count);
       }
     }
@@ -217,6 +224,7 @@ class sink {
     [[nodiscard]] value_type finish() {
       const std::span keys = std::span(sink_.context_.terms_).subspan(keys_base_);
       const std::span values = std::span(sink_.context_.values_).subspan(values_base_);
+      sink_.make_slack();
       return detail::make_map(sink_.env_, keys, values, sink_.context_.maps_at_once_);
     }
 
@@ -226,16 +234,24 @@ class sink {
     std::size_t values_base_;
   };
 
-  [[nodiscard]] sequence<shape::list> list(std::size_t) noexcept { return sequence<shape::list>(*this); }
-  [[nodiscard]] sequence<shape::tuple> tuple(std::size_t) noexcept { return sequence<shape::tuple>(*this); }
-  [[nodiscard]] sequence<shape::set> set(std::size_t) noexcept { return sequence<shape::set>(*this); }
+  [[nodiscard]] sequence<kind::list> list(std::size_t) noexcept { return sequence<kind::list>(*this); }
+  [[nodiscard]] sequence<kind::tuple> tuple(std::size_t) noexcept { return sequence<kind::tuple>(*this); }
+  [[nodiscard]] sequence<kind::set> set(std::size_t) noexcept { return sequence<kind::set>(*this); }
   [[nodiscard]] mapping map(std::size_t) noexcept { return mapping(*this); }
 
  private:
   // From here on a failed allocation is an exception; for less, the VM's own faster road.
   static constexpr std::size_t checked_allocation = std::size_t{1} << 16U;
   // The VM keeps binaries up to this size inside the term.
-  static constexpr std::size_t copied_anyway = 64;
+  static constexpr std::size_t heap_binary = 64;
+
+  // In an environment without a process the VM takes memory for each small binary and each map by
+  // itself, unless the block that it used last has room; for list cells it takes a block of some
+  // 200 words at once. A cell that nobody keeps therefore costs two words, and saves most of the
+  // calls of malloc.
+  void make_slack() noexcept {
+    static_cast<void>(enif_make_list_cell(env_, context_.names.nil, context_.names.nil));
+  }
 
   [[nodiscard, gnu::noinline]] value_type large_integer(bool negative, bytes_view magnitude) {
     constexpr std::byte small_big{110};
@@ -258,10 +274,6 @@ class sink {
     ERL_NIF_TERM term;
     if (!decode_external(env_, external, term)) throw_too_large();
     return term;
-  }
-
-  [[nodiscard]] bool external_has_large_map(bytes_view external) const noexcept {
-    return detail::may_hold_map_past(context_.maps_at_once_, external);
   }
 
   [[noreturn]] static void throw_too_large() {

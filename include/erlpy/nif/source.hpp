@@ -21,6 +21,7 @@
 #include <utility>
 
 #include <erlpy/data_model.hpp>
+#include <erlpy/detail/utf8.hpp>
 #include <erlpy/nif/atom_text.hpp>
 #include <erlpy/nif/binaries.hpp>
 #include <erlpy/nif/context.hpp>
@@ -34,7 +35,9 @@ namespace detail {
 // A sink that keeps what it made of an atom: `key` is the atom itself, the text is asked for at
 // most once an atom.
 template <class S>
-concept atom_cache = requires(S& s, std::uintptr_t key, std::string (*text)()) { s.cached_atom(key, text); };
+concept atom_cache = requires(S& s, std::uintptr_t key, std::string (*text)()) {
+  s.cached_atom(key, text);
+};
 
 // One pass over a map, ended on every way out.
 class map_pass {
@@ -79,18 +82,30 @@ class walker {
     }
     guess = enif_term_type(env_, term);
     switch (guess) {
-      case ERL_NIF_TERM_TYPE_INTEGER: return integer(term, to);
-      case ERL_NIF_TERM_TYPE_BITSTRING: return binary(term, to);
-      case ERL_NIF_TERM_TYPE_FLOAT: return real(term, to);
-      case ERL_NIF_TERM_TYPE_LIST: return list(term, to);
-      case ERL_NIF_TERM_TYPE_ATOM: return atom(term, to);
-      case ERL_NIF_TERM_TYPE_TUPLE: return tuple(term, to);
-      case ERL_NIF_TERM_TYPE_MAP: return map(term, to);
-      case ERL_NIF_TERM_TYPE_PID: return opaque(term, opaque_kind::pid, to);
-      case ERL_NIF_TERM_TYPE_PORT: return opaque(term, opaque_kind::port, to);
-      case ERL_NIF_TERM_TYPE_REFERENCE: return opaque(term, opaque_kind::reference, to);
-      case ERL_NIF_TERM_TYPE_FUN: return opaque(term, opaque_kind::fun, to);
-      default: break;
+      case ERL_NIF_TERM_TYPE_INTEGER:
+        return integer(term, to);
+      case ERL_NIF_TERM_TYPE_BITSTRING:
+        return binary(term, to);
+      case ERL_NIF_TERM_TYPE_FLOAT:
+        return real(term, to);
+      case ERL_NIF_TERM_TYPE_LIST:
+        return list(term, to);
+      case ERL_NIF_TERM_TYPE_ATOM:
+        return atom(term, to);
+      case ERL_NIF_TERM_TYPE_TUPLE:
+        return tuple(term, to);
+      case ERL_NIF_TERM_TYPE_MAP:
+        return map(term, to);
+      case ERL_NIF_TERM_TYPE_PID:
+        return opaque(term, opaque_kind::pid, to);
+      case ERL_NIF_TERM_TYPE_PORT:
+        return opaque(term, opaque_kind::port, to);
+      case ERL_NIF_TERM_TYPE_REFERENCE:
+        return opaque(term, opaque_kind::reference, to);
+      case ERL_NIF_TERM_TYPE_FUN:
+        return opaque(term, opaque_kind::fun, to);
+      default:
+        break;
     }
     throw conversion_error(fault::type, "no conversion for this kind of term: " + printed(term, 200));
   }
@@ -157,8 +172,11 @@ class walker {
     if constexpr (!To::erlang_terms) {
       if (arity == 2) {
         const ERL_NIF_TERM tag = all[0];
-        if (tag == context_.names.bytes) return tagged_bytes(all[1], to);
-        if (tag == context_.names.buffer) return tagged_buffer(all[1], to);
+        if (tag == context_.names.bytes || tag == context_.names.buffer) {
+          ErlNifBinary content;
+          if (enif_inspect_binary(env_, all[1], &content))
+            return tag == context_.names.bytes ? to.bytes(view_of(content)) : shared_binary(all[1], to);
+        }
         if (tag == context_.names.py_object || tag == context_.names.generator) {
           object_ref object{0, 0, tag == context_.names.generator};
           if (context_.resolve(env_, all[1], object)) return to.object(object);
@@ -226,16 +244,8 @@ class walker {
   }
 
   template <class To>
-  [[gnu::noinline]] built<To> tagged_bytes(ERL_NIF_TERM term, To& to) {
-    ErlNifBinary binary;
-    if (!enif_inspect_binary(env_, term, &binary))
-      throw conversion_error(fault::type, "{'$bytes', Bin} needs a binary");
-    return to.bytes(view_of(binary));
-  }
-
-  template <class To>
-  [[gnu::noinline]] built<To> tagged_buffer(ERL_NIF_TERM term, To& to) {
-    return to.shared(share(term, "{'$buffer', Bin} needs a binary"));
+  [[gnu::noinline]] built<To> shared_binary(ERL_NIF_TERM term, To& to) {
+    return to.shared(std::make_shared<const binary_owner>(term));
   }
 
   template <class To>
@@ -244,24 +254,25 @@ class walker {
     std::array<std::int64_t, max_dimensions> shape_buffer;
     const std::string_view dtype = read_dtype(parts[1], dtype_buffer);
     const std::span<const std::int64_t> shape = read_shape(parts[2], shape_buffer);
-    return to.ndarray(dtype, shape, share(parts[3], "{'$ndarray', Dtype, Shape, Bin} needs a binary as Bin"));
-  }
-
-  [[nodiscard]] shared_bytes_ptr share(ERL_NIF_TERM term, const char* complaint) const {
-    ErlNifBinary binary;
-    if (!enif_inspect_binary(env_, term, &binary)) throw conversion_error(fault::type, complaint);
-    return std::make_shared<const binary_owner>(term);
+    ErlNifBinary content;
+    if (!enif_inspect_binary(env_, parts[3], &content))
+      throw conversion_error(fault::value, "the last element of an '$ndarray' is a binary");
+    return to.ndarray(dtype, shape, std::make_shared<const binary_owner>(parts[3]));
   }
 
   // As many as numpy 2 has; more is an error there too.
   static constexpr std::size_t max_dimensions = 64;
 
   [[nodiscard]] std::string_view read_dtype(ERL_NIF_TERM term, atom_buffer& buffer) const {
-    if (enif_is_atom(env_, term)) return atom_text(env_, term, buffer);
+    std::string_view dtype;
     ErlNifBinary binary;
-    if (!enif_inspect_binary(env_, term, &binary))
-      throw conversion_error(fault::type, "the Dtype of an '$ndarray' is a binary or an atom");
-    return as_text(view_of(binary));
+    if (enif_inspect_binary(env_, term, &binary))
+      dtype = as_text(view_of(binary));
+    else if (enif_is_atom(env_, term))
+      dtype = atom_text(env_, term, buffer);
+    if (dtype.empty() || !erlpy::detail::is_ascii(dtype))
+      throw conversion_error(fault::value, "the Dtype of an '$ndarray' is a binary or an atom, in ASCII");
+    return dtype;
   }
 
   [[nodiscard]] std::span<const std::int64_t> read_shape(
@@ -284,7 +295,7 @@ class walker {
     } else if (enif_get_list_length(env_, term, &length)) {
       for (ERL_NIF_TERM head; enif_get_list_cell(env_, term, &head, &term);) add(head);
     } else {
-      throw conversion_error(fault::type, "the Shape of an '$ndarray' is a tuple or a list");
+      throw conversion_error(fault::value, "the Shape of an '$ndarray' is a tuple or a list");
     }
     return {buffer.data(), count};
   }

@@ -36,10 +36,12 @@ class stats_writer {
           count("restarts", each.restarts), count("objects", each.objects), count("busy_us", each.busy_us)}));
     }
     return map(std::array{
-        entry("workers", enif_make_list_from_array(env_, workers.data(), static_cast<unsigned>(workers.size()))),
+        entry("workers",
+              enif_make_list_from_array(env_, workers.data(), static_cast<unsigned>(workers.size()))),
         count("queued", stats.queued + sum.queued), count("calls", sum.calls), count("errors", sum.errors),
-        count("timeouts", stats.timeouts), count("overloads", stats.overloads), count("restarts", sum.restarts),
-        count("abandoned", stats.abandoned), count("objects", sum.objects), count("busy_us", sum.busy_us),
+        count("timeouts", stats.timeouts), count("overloads", stats.overloads),
+        count("restarts", sum.restarts), count("abandoned", stats.abandoned), count("objects", sum.objects),
+        count("busy_us", sum.busy_us),
         entry("gil_stalled", make_ascii_atom(env_, stats.gil_stalled ? "true" : "false"))});
   }
 

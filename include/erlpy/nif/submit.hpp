@@ -79,17 +79,19 @@ class submission {
   [[nodiscard]] std::optional<std::size_t> asked_slot(pool::thread_pool& pool) const noexcept {
     if (binds()) return pool.next_slot();
     ErlNifUInt64 number = 0;
-    if (!enif_get_uint64(env_, argv_[1], &number) || number > pool.settings().num_workers) return std::nullopt;
+    if (!enif_get_uint64(env_, argv_[1], &number) || number > pool.settings().num_workers)
+      return std::nullopt;
     return number;
   }
 
   [[nodiscard]] bool binds() const noexcept { return argv_[1] == names_.bind; }
 
   // A caller that is to be bound may as well be bound to a worker that has room.
-  [[nodiscard]] pool::mailbox::push_result push(pool::thread_pool& pool, call_job& job, std::size_t& slot) const {
+  [[nodiscard]] pool::mailbox::push_result push(pool::thread_pool& pool, call_job& job,
+                                                std::size_t& slot) const {
     auto pushed = pool.submit(job, slot);
-    for (std::size_t tried = 1; pushed == pool::mailbox::push_result::full && binds() &&
-                                tried < pool.settings().num_workers;
+    for (std::size_t tried = 1;
+         pushed == pool::mailbox::push_result::full && binds() && tried < pool.settings().num_workers;
          ++tried) {
       slot = pool.next_slot();
       pushed = pool.submit(job, slot);

@@ -38,13 +38,21 @@ class weigher {
   void step(ERL_NIF_TERM term) noexcept {
     ++count_;
     switch (enif_term_type(env_, term)) {
-      case ERL_NIF_TERM_TYPE_LIST: return step_list(term);
-      case ERL_NIF_TERM_TYPE_TUPLE: return step_tuple(term);
-      case ERL_NIF_TERM_TYPE_MAP: return step_map(term);
-      case ERL_NIF_TERM_TYPE_BITSTRING: return step_binary(term);
-      case ERL_NIF_TERM_TYPE_FUN: count_ += heavy_leaf; return;
-      case ERL_NIF_TERM_TYPE_INTEGER: return step_integer(term);
-      default: return;
+      case ERL_NIF_TERM_TYPE_LIST:
+        return step_list(term);
+      case ERL_NIF_TERM_TYPE_TUPLE:
+        return step_tuple(term);
+      case ERL_NIF_TERM_TYPE_MAP:
+        return step_map(term);
+      case ERL_NIF_TERM_TYPE_BITSTRING:
+        return step_binary(term);
+      case ERL_NIF_TERM_TYPE_FUN:
+        count_ += heavy_leaf;
+        return;
+      case ERL_NIF_TERM_TYPE_INTEGER:
+        return step_integer(term);
+      default:
+        return;
     }
   }
 
@@ -111,12 +119,14 @@ class weigher {
       case ERL_NIF_TERM_TYPE_FLOAT:
       case ERL_NIF_TERM_TYPE_PID:
       case ERL_NIF_TERM_TYPE_PORT:
-      case ERL_NIF_TERM_TYPE_REFERENCE: return true;
+      case ERL_NIF_TERM_TYPE_REFERENCE:
+        return true;
       case ERL_NIF_TERM_TYPE_INTEGER: {
         ErlNifSInt64 small;
         return enif_get_int64(env_, term, &small) != 0;
       }
-      default: return false;
+      default:
+        return false;
     }
   }
 

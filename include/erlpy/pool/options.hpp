@@ -16,7 +16,7 @@ struct options {
   std::size_t max_queue = 10'000;           // waiting jobs, a worker
   std::chrono::milliseconds grace{100};     // from an interruption to the next harder one
   std::size_t max_abandoned = 4;            // threads given up and still running, in the whole pool
-  std::size_t stack_size = 16U << 20U;      // bytes, of a worker's thread
+  std::size_t stack_size = 64U << 20U;      // bytes of address space, of a worker's thread
   std::size_t max_depth = 10'000;           // nesting of a value that is converted
   std::string python;                       // the interpreter asked for; empty: whichever runs
   std::string default_python;               // the one to start where none was asked for

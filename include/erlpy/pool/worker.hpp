@@ -19,6 +19,7 @@
 #include <erlpy/pool/job.hpp>
 #include <erlpy/pool/mailbox.hpp>
 #include <erlpy/pool/options.hpp>
+#include <erlpy/python/call.hpp>
 #include <erlpy/python/code.hpp>
 #include <erlpy/python/context.hpp>
 #include <erlpy/python/failure.hpp>
@@ -76,7 +77,7 @@ class worker : public std::enable_shared_from_this<worker> {
   // Runs an awaitable on this thread's event loop to its end. From a job.
   [[nodiscard]] python::ref await(const python::ref& awaitable) {
     const auto& helpers = home_->helpers();
-    if (!loop_) loop_ = python::checked(PyObject_CallFunctionObjArgs(helpers.new_loop.get(), nullptr));
+    if (!loop_) loop_ = python::call(helpers.new_loop.get());
     python::ref task = python::checked(
         PyObject_CallFunctionObjArgs(helpers.start_task.get(), loop_.get(), awaitable.get(), nullptr));
     const task_mark mark(*this, task);
@@ -160,6 +161,7 @@ class worker : public std::enable_shared_from_this<worker> {
   [[nodiscard]] bool prepare() {
     std::optional<python::failure> failed;
     try {
+      limit_recursion();
       if (!place_.name_space) place_.name_space = python::make_namespace(place_.module_name);
       if (!settings_.preload.empty()) python::exec_code(place_.name_space.get(), settings_.preload);
     } catch (const python::exception& raised) {
@@ -170,6 +172,15 @@ class worker : public std::enable_shared_from_this<worker> {
     const bool good = !failed.has_value();
     events_.started(*this, std::move(failed));
     return good;
+  }
+
+  // A call of Python uses at most about this much of the C stack (sorted() with a key function that
+  // recurses: 1.2 KB a level that the recursion limit counts).
+  static constexpr std::size_t stack_per_call = 2048;
+
+  void limit_recursion() {
+    const python::ref cap = python::checked(PyLong_FromSize_t(settings_.stack_size / stack_per_call));
+    const python::ref done = python::call(home_->helpers().limit_recursion.get(), cap.get());
   }
 
   // Attached at entry and exit; without the GIL while there is nothing to do.

@@ -58,7 +58,7 @@ class runtime {
   [[nodiscard]] service& attendant() noexcept { return service_; }
 
  private:
-  static constexpr std::size_t stack_size = 16U << 20U;
+  static constexpr std::size_t stack_size = 64U << 20U;
 
   // Never destroyed: threads outlive every static destructor.
   [[nodiscard]] static runtime& instance() {

@@ -121,6 +121,25 @@ def import_name(name):
     return importlib.import_module(name)
 
 
+_recursion_cap = None
+
+
+def limit_recursion(cap):
+    """Until 3.11 every Python call uses the C stack: a limit that outruns it would crash the process."""
+    global _recursion_cap
+    if sys.version_info >= (3, 12):
+        return
+    if _recursion_cap is None:
+        set_limit = sys.setrecursionlimit
+
+        def setrecursionlimit(limit, /):
+            set_limit(min(limit, _recursion_cap) if isinstance(limit, int) else limit)
+        setrecursionlimit.__doc__ = set_limit.__doc__
+        sys.setrecursionlimit = setrecursionlimit
+        _recursion_cap = cap
+    _recursion_cap = min(_recursion_cap, cap)
+
+
 def prepare(extra_path):
     """Once for the main interpreter: search path and line-buffered output."""
     for entry in reversed(extra_path):
@@ -134,7 +153,7 @@ def prepare(extra_path):
 
 struct support {
   ref expression, new_loop, start_task, finish_task, cancel_task, close_loop;
-  ref memory_stats, tracemalloc_start, tracemalloc_stop, frames, import_name, prepare;
+  ref memory_stats, tracemalloc_start, tracemalloc_stop, frames, import_name, limit_recursion, prepare;
 };
 
 // Attached to the interpreter; our `erlang` module is there already.
@@ -153,7 +172,7 @@ struct support {
   return {function("expression"),        function("new_loop"),         function("start_task"),
           function("finish_task"),       function("cancel_task"),      function("close_loop"),
           function("memory_stats"),      function("tracemalloc_start"), function("tracemalloc_stop"),
-          function("frames"),            function("import_name"),      function("prepare")};
+          function("frames"),            function("import_name"),      function("limit_recursion"), function("prepare")};
 }
 
 }  // namespace erlpy::python

@@ -42,19 +42,21 @@ class owned_bytes final : public shared_bytes {
 inline void check_array_size(std::string_view dtype, std::size_t item_size,
                              std::span<const std::int64_t> shape, std::size_t size) {
   const auto described = [&] { return "ndarray of dtype " + std::string(dtype) + " and shape " + shown_shape(shape); };
-  bool empty = false;
+  // Empty arrays have extents too, whose product must fit for the strides.
+  std::size_t extent_bytes = item_size == 0 ? 1 : item_size;
+  bool empty = item_size == 0;
   for (const std::int64_t extent : shape) {
     if (extent < 0) throw conversion_error(fault::value, described() + ": an extent is negative");
-    empty = empty || extent == 0;
-  }
-  std::size_t needed = item_size;
-  for (const std::int64_t extent : shape) {
-    if (empty) break;
-    if (needed > std::numeric_limits<std::size_t>::max() / static_cast<std::size_t>(extent))
+    if (extent == 0) {
+      empty = true;
+      continue;
+    }
+    constexpr auto largest = static_cast<std::size_t>(std::numeric_limits<Py_ssize_t>::max());
+    if (extent_bytes > largest / static_cast<std::size_t>(extent))
       throw conversion_error(fault::value, described() + " is larger than memory");
-    needed *= static_cast<std::size_t>(extent);
+    extent_bytes *= static_cast<std::size_t>(extent);
   }
-  if (empty) needed = 0;
+  const std::size_t needed = empty ? 0 : extent_bytes;
   if (needed != size) {
     throw conversion_error(fault::value, described() + " needs " + std::to_string(needed) +
                                              " bytes, the binary has " + std::to_string(size));
