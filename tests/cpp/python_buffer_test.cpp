@@ -12,7 +12,6 @@ using namespace test;
 
 namespace {
 
-
 // Into memoryviews, whatever is installed: with numpy hidden from the sink's import.
 class without_numpy {
  public:
@@ -35,10 +34,12 @@ class text_bytes final : public erlpy::shared_bytes {
 
 [[nodiscard]] ref array(std::string_view dtype, std::vector<std::int64_t> shape, std::string bytes) {
   python::sink to(world::get().context());
-  return to.ndarray(dtype, std::span<const std::int64_t>(shape), std::make_shared<text_bytes>(std::move(bytes)));
+  return to.ndarray(dtype, std::span<const std::int64_t>(shape),
+                    std::make_shared<text_bytes>(std::move(bytes)));
 }
 
-[[nodiscard]] std::string array_failure(std::string_view dtype, std::vector<std::int64_t> shape, std::string bytes) {
+[[nodiscard]] std::string array_failure(std::string_view dtype, std::vector<std::int64_t> shape,
+                                        std::string bytes) {
   return failure([&] { const ref made = array(dtype, shape, bytes); });
 }
 
@@ -48,9 +49,10 @@ const std::string six_shorts("\1\0\2\0\3\0\4\0\5\0\6\0", 12);
 
 TEST_CASE("buffers of bytes are bytes") {
   run("import array, ctypes\nview = memoryview(b'abcdef')");
-  for (const char* expression : {"bytearray(b'abcdef')", "view", "memoryview(bytearray(b'abcdef'))", "view.cast('b')",
-                                 "view.cast('c')", "array.array('B', b'abcdef')", "array.array('b', b'abcdef')",
-                                 "memoryview(b'-a-b-c-d-e-f')[1::2]", "memoryview(b'fedcba')[::-1]"}) {
+  for (const char* expression :
+       {"bytearray(b'abcdef')", "view", "memoryview(bytearray(b'abcdef'))", "view.cast('b')",
+        "view.cast('c')", "array.array('B', b'abcdef')", "array.array('b', b'abcdef')",
+        "memoryview(b'-a-b-c-d-e-f')[1::2]", "memoryview(b'fedcba')[::-1]"}) {
     CAPTURE(expression);
     let("copy", copy_of(py(expression)));
     INFO(repr(py("copy")));
@@ -83,7 +85,8 @@ TEST_CASE("a buffer of ours crosses back without a copy") {
 TEST_CASE("arrays without numpy are shaped views") {
   const without_numpy hide;
   let("a", array("<i2", {2, 3}, six_shorts));
-  CHECK(truth("type(a) is memoryview and a.readonly and a.shape == (2, 3) and a.itemsize == 2 and a.format == 'h'"));
+  CHECK(truth(
+      "type(a) is memoryview and a.readonly and a.shape == (2, 3) and a.itemsize == 2 and a.format == 'h'"));
   CHECK(truth("a.tolist() == [[1, 2, 3], [4, 5, 6]]"));
   let("a", array("i2", {6}, six_shorts));
   CHECK(truth("a.tolist() == [1, 2, 3, 4, 5, 6]"));
@@ -129,7 +132,8 @@ TEST_CASE("typed and shaped buffers are arrays, row-major") {
 TEST_CASE("numpy arrays, there and back") {
   if (!has_numpy()) return;
   let("a", array("<i2", {2, 3}, six_shorts));
-  CHECK(truth("type(a) is numpy.ndarray and a.dtype == numpy.dtype('<i2') and a.tolist() == [[1, 2, 3], [4, 5, 6]]"));
+  CHECK(truth(
+      "type(a) is numpy.ndarray and a.dtype == numpy.dtype('<i2') and a.tolist() == [[1, 2, 3], [4, 5, 6]]"));
   CHECK(truth("not a.flags.writeable"));
   CHECK(contains(raised("a.__setitem__(0, 1)"), "ValueError: "));
   CHECK(contains(raised("a.setflags(write=True)"), "ValueError: "));
@@ -148,14 +152,16 @@ TEST_CASE("numpy arrays, there and back") {
        {"numpy.arange(6, dtype='<f8').reshape(2, 3)", "numpy.arange(6, dtype='>f8').reshape(2, 3)",
         "numpy.arange(24, dtype='i4').reshape(2, 3, 4).T", "numpy.arange(10, dtype='u2')[::-3]",
         "numpy.array([1 + 2j])", "numpy.array([True, False])", "numpy.zeros((0, 5))", "numpy.float16([1.5])",
-        "numpy.array(['ab', 'c'])", "numpy.array([b'ab', b'c'])", "numpy.array(['2020-01-01'], dtype='M8[D]')",
-        "numpy.array([[1, 2]], dtype='m8[s]').T", "numpy.zeros((2, 2), dtype='u1')", "numpy.asfortranarray([[1, 2], [3, 4]])",
-        "numpy.matrix([[1, 2]])", "numpy.broadcast_to(numpy.int64(7), (3, 2))"}) {
+        "numpy.array(['ab', 'c'])", "numpy.array([b'ab', b'c'])",
+        "numpy.array(['2020-01-01'], dtype='M8[D]')", "numpy.array([[1, 2]], dtype='m8[s]').T",
+        "numpy.zeros((2, 2), dtype='u1')", "numpy.asfortranarray([[1, 2], [3, 4]])", "numpy.matrix([[1, 2]])",
+        "numpy.broadcast_to(numpy.int64(7), (3, 2))"}) {
     CAPTURE(expression);
     let("original", py(expression));
     let("copy", copy_of(py("original")));
     INFO(repr(py("copy")));
-    CHECK(truth("isinstance(copy, numpy.ndarray) and copy.dtype == original.dtype and copy.shape == original.shape"));
+    CHECK(truth(
+        "isinstance(copy, numpy.ndarray) and copy.dtype == original.dtype and copy.shape == original.shape"));
     CHECK(truth("copy.tolist() == original.tolist() and copy.flags.c_contiguous"));
   }
   let("copy", copy_of(py("numpy.arange(3, dtype='u1')")));
@@ -167,8 +173,8 @@ TEST_CASE("numpy scalars are numbers, arrays of objects stay objects") {
   for (const char* row :
        {"(numpy.int8(-3), -3)", "(numpy.uint64(2**64 - 1), 2**64 - 1)", "(numpy.float64(1.5), 1.5)",
         "(numpy.float32(0.5), 0.5)", "(numpy.float16(0.5), 0.5)", "(numpy.bool_(True), True)",
-        "(numpy.longdouble(0.25), 0.25)", "(numpy.array(5), 5)", "(numpy.array(2.5), 2.5)", "(numpy.str_('x'), 'x')",
-        "(numpy.bytes_(b'x'), b'x')"}) {
+        "(numpy.longdouble(0.25), 0.25)", "(numpy.array(5), 5)", "(numpy.array(2.5), 2.5)",
+        "(numpy.str_('x'), 'x')", "(numpy.bytes_(b'x'), b'x')"}) {
     CAPTURE(row);
     let("row", py(row));
     let("copy", copy_of(py("row[0]")));

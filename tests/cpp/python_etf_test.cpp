@@ -26,7 +26,8 @@ namespace {
   return out;
 }
 [[nodiscard]] std::string atom(const std::string& utf8) {
-  return utf8.size() < 256 ? "w" + big_endian(utf8.size(), 1) + utf8 : "v" + big_endian(utf8.size(), 2) + utf8;
+  return utf8.size() < 256 ? "w" + big_endian(utf8.size(), 1) + utf8
+                           : "v" + big_endian(utf8.size(), 2) + utf8;
 }
 [[nodiscard]] std::string bin(const std::string& data) { return "m" + big_endian(data.size(), 4) + data; }
 [[nodiscard]] std::string integer(std::int32_t value) {
@@ -38,7 +39,9 @@ namespace {
                                      : "o" + big_endian(little_endian.size(), 4)) +
          (negative ? '\1' : '\0') + little_endian;
 }
-[[nodiscard]] std::string real(double value) { return "F" + big_endian(std::bit_cast<std::uint64_t>(value), 8); }
+[[nodiscard]] std::string real(double value) {
+  return "F" + big_endian(std::bit_cast<std::uint64_t>(value), 8);
+}
 [[nodiscard]] std::string joined(const std::vector<std::string>& parts) {
   std::string out;
   for (const std::string& part : parts) out += part;
@@ -60,13 +63,15 @@ const std::string node = atom("nonode@nohost");
 const std::string pid = "X" + node + big_endian(71, 4) + big_endian(0, 4) + big_endian(0, 4);
 const std::string other_pid = "X" + node + big_endian(72, 4) + big_endian(0, 4) + big_endian(0, 4);
 const std::string port = "Y" + node + big_endian(5, 4) + big_endian(0, 4);
-const std::string reference = "Z" + big_endian(2, 2) + node + big_endian(0, 4) + big_endian(1, 4) + big_endian(2, 4);
+const std::string reference =
+    "Z" + big_endian(2, 2) + node + big_endian(0, 4) + big_endian(1, 4) + big_endian(2, 4);
 const std::string fun = "q" + atom("lists") + atom("map") + integer(2);
 const std::string bits = "M" + big_endian(2, 4) + '\3' + "\xAB\xE0";
 
 // ---- crossing
 
-[[nodiscard]] ref decode(const std::string& term, python::sink_options options = {}, erlpy::walk_limits limits = {}) {
+[[nodiscard]] ref decode(const std::string& term, python::sink_options options = {},
+                         erlpy::walk_limits limits = {}) {
   python::sink to(world::get().context(), options);
   return erlpy::transcode(erlpy::etf::source(erlpy::as_bytes(term), limits), to);
 }
@@ -191,7 +196,8 @@ TEST_CASE("crossing: buffers and arrays") {
   encodes("got", bin("text"));
 
   const std::string shorts("\1\0\2\0\3\0\4\0", 8);
-  const std::string ndarray = tuple({atom("$ndarray"), bin("<i2"), tuple({integer(2), integer(2)}), bin(shorts)});
+  const std::string ndarray =
+      tuple({atom("$ndarray"), bin("<i2"), tuple({integer(2), integer(2)}), bin(shorts)});
   let("got", decode(ndarray));
   CHECK(truth("got.tolist() == [[1, 2], [3, 4]]"));
   encodes("got", ndarray);
@@ -203,8 +209,8 @@ TEST_CASE("crossing: buffers and arrays") {
   if (has_numpy()) {
     CHECK(truth("isinstance(got, numpy.ndarray) and not got.flags.writeable"));
     encodes("numpy.array([[1, 3], [2, 4]], dtype='<i2').T", ndarray);
-    encodes("numpy.array([1], dtype='M8[D]')",
-            tuple({atom("$ndarray"), bin("<M8[D]"), tuple({integer(1)}), bin(std::string("\1\0\0\0\0\0\0\0", 8))}));
+    encodes("numpy.array([1], dtype='M8[D]')", tuple({atom("$ndarray"), bin("<M8[D]"), tuple({integer(1)}),
+                                                      bin(std::string("\1\0\0\0\0\0\0\0", 8))}));
     encodes("[numpy.int16(7), numpy.float32(0.5), numpy.bool_(False)]",
             list({integer(7), real(0.5), atom("false")}));
   }
@@ -236,7 +242,8 @@ class E(enum.Enum):
   encodes("D(1)", map({{bin("x"), integer(1)}}));
   encodes("E.A", bin("a"));
 
-  for (const char* many : {"list(range(100000))", "tuple(range(100000))", "{i: str(i) for i in range(100000)}"}) {
+  for (const char* many :
+       {"list(range(100000))", "tuple(range(100000))", "{i: str(i) for i in range(100000)}"}) {
     CAPTURE(many);
     let("many", py(many));
     let("got", decode(encode(py("many"))));
@@ -244,7 +251,8 @@ class E(enum.Enum):
   }
   CHECK(decode_failure(map({{atom("a"), integer(1)}, {bin("a"), integer(2)}})) ==
         "ValueError: two keys of the map are the same key in Python: 'a'");
-  CHECK(contains(decode_failure(map({{integer(1), integer(1)}, {real(1.0), integer(2)}})), "same key in Python: 1.0"));
+  CHECK(contains(decode_failure(map({{integer(1), integer(1)}, {real(1.0), integer(2)}})),
+                 "same key in Python: 1.0"));
   CHECK(decode_failure(map({{map({}), integer(1)}})) == "TypeError: unhashable type: 'dict'");
   CHECK(contains(encode_failure("{'a': 1, b'a': 2}"), "ValueError: "));
 }
@@ -257,7 +265,8 @@ TEST_CASE("crossing: opaque terms come back as they were") {
   run("import erlang");
   let("got", decode(list({pid, pid, other_pid, reference, bits})));
   CHECK(truth("[type(x) for x in got] == [erlang.Pid] * 3 + [erlang.Term] * 2"));
-  CHECK(truth("got[0] == got[1] and hash(got[0]) == hash(got[1]) and got[0] != got[2] and len(set(got)) == 4"));
+  CHECK(
+      truth("got[0] == got[1] and hash(got[0]) == hash(got[1]) and got[0] != got[2] and len(set(got)) == 4"));
   CHECK(truth("repr(got[0]).startswith('<erlang.Pid ') and '71.0' in repr(got[0])"));
   let("got", decode(map({{pid, integer(1)}})));
   encodes("got", map({{pid, integer(1)}}));
@@ -303,8 +312,9 @@ TEST_CASE("crossing: nesting up to the limit and past it") {
 }
 
 TEST_CASE("crossing: a failing conversion leaves no references behind") {
-  const std::string good = list({map({{bin("a key of some length"), list({bin("text"), real(1.5), atom("an atom")})}}),
-                                 tuple({atom("$buffer"), bin("shared")}), pid, tuple({atom("$bytes"), bin("b")})});
+  const std::string good =
+      list({map({{bin("a key of some length"), list({bin("text"), real(1.5), atom("an atom")})}}),
+            tuple({atom("$buffer"), bin("shared")}), pid, tuple({atom("$bytes"), bin("b")})});
   const std::string bad = list({good, map({{map({}), integer(1)}})});
   const auto round = [&] {
     const ref value = decode(good);

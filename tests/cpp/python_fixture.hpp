@@ -63,7 +63,8 @@ class world {
     // C extensions such as numpy do not link libpython: they look for its symbols in the global scope.
     Dl_info found{};
     if (dladdr(reinterpret_cast<const void*>(&Py_IsInitialized), &found) != 0 && found.dli_fname != nullptr)
-      [[maybe_unused]] void* kept = dlopen(found.dli_fname, RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD);
+        [[maybe_unused]]
+      void* kept = dlopen(found.dli_fname, RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD);
     if (Py_IsInitialized() != 0) return;
     PyConfig config;
     PyConfig_InitPythonConfig(&config);
@@ -132,7 +133,8 @@ template <class Action>
 // What evaluating an expression in Python raises, "" for nothing.
 [[nodiscard]] inline std::string raised(const char* expression) {
   PyObject* names = world::get().names();
-  return failure([&] { const ref done = python::checked(PyRun_String(expression, Py_eval_input, names, names)); });
+  return failure(
+      [&] { const ref done = python::checked(PyRun_String(expression, Py_eval_input, names, names)); });
 }
 
 [[nodiscard]] inline bool contains(std::string_view text, std::string_view part) {

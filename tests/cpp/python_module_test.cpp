@@ -59,7 +59,8 @@ TEST_CASE("import erlang finds the module and its types") {
   CHECK(truth("issubclass(erlang.Atom, str)"));
   CHECK(truth("issubclass(erlang.Timeout, BaseException) and not issubclass(erlang.Timeout, Exception)"));
   CHECK(truth("erlang.__name__ == 'erlang' and importlib.util.find_spec('erlang').name == 'erlang'"));
-  CHECK(truth("{t.__module__ for t in (erlang.Pid, erlang.Term, erlang.Atom, erlang.Timeout)} == {'erlang'}"));
+  CHECK(
+      truth("{t.__module__ for t in (erlang.Pid, erlang.Term, erlang.Atom, erlang.Timeout)} == {'erlang'}"));
 }
 
 TEST_CASE("erlang.Atom is a str with a repr of its own") {
@@ -92,12 +93,14 @@ TEST_CASE("terms compare, hash and print as Erlang says, and cannot be made in P
   CHECK(truth("hash(fun) == -2"));
   CHECK(truth("repr(pid) == '<erlang.Pid <0.1.0>>' and str(fun) == '<erlang.Term minus one>'"));
   CHECK(truth("copy.copy(pid) is pid and copy.deepcopy({'p': [pid]})['p'][0] is pid"));
-  for (const char* expression : {"erlang.Pid()", "erlang.Term(1)", "object.__new__(erlang.Term)", "pid < other",
-                                 "pickle.dumps(pid)", "type(pid)()", "type('T', (erlang.Term,), {})()"}) {
+  for (const char* expression :
+       {"erlang.Pid()", "erlang.Term(1)", "object.__new__(erlang.Term)", "pid < other", "pickle.dumps(pid)",
+        "type(pid)()", "type('T', (erlang.Term,), {})()"}) {
     CAPTURE(expression);
     CHECK(contains(raised(expression), "TypeError: "));
   }
-  CHECK(raised("erlang.Pid()") == "TypeError: erlang.Pid cannot be made in Python: it only comes from Erlang");
+  CHECK(raised("erlang.Pid()") ==
+        "TypeError: erlang.Pid cannot be made in Python: it only comes from Erlang");
   CHECK(python::term_of(world::get().types(), py("pid").get())->text() == "<0.1.0>");
   CHECK(python::term_of(world::get().types(), py("'pid'").get()) == nullptr);
   run("del pid, same, other, fun");
@@ -109,7 +112,8 @@ TEST_CASE("a buffer is read-only, lives as long as its views, and is known again
   const auto& types = world::get().types();
   const auto data = [&](std::string text) { return std::make_shared<text_bytes>(std::move(text), alive); };
   let("view", python::make_buffer(types, data("hello")));
-  CHECK(truth("type(view) is memoryview and view.readonly and bytes(view) == b'hello' and view.format == 'B'"));
+  CHECK(
+      truth("type(view) is memoryview and view.readonly and bytes(view) == b'hello' and view.format == 'B'"));
   CHECK(contains(raised("view.__setitem__(0, 1)"), "TypeError: "));
   CHECK(python::buffer_of(types, py("view").get())->view().size() == 5);
   CHECK(python::buffer_of(types, py("view[:]").get()) != nullptr);

@@ -1,6 +1,8 @@
 // Walking Python objects and building them anew: source and sink of one interpreter, joined directly.
 // What comes out shows both what the source reported and what the sink made of it.
 #include <atomic>
+#include <cstdint>
+#include <set>
 #include <string>
 
 #include "python_fixture.hpp"
@@ -29,15 +31,60 @@ void copies(const std::string& expression) { copies(expression, expression); }
 }  // namespace
 
 TEST_CASE("values of the exact built-in types") {
-  for (const char* same :
-       {"0", "1", "-1", "2**15", "2**30 - 1", "2**30", "-2**30", "2**62", "2**63 - 1", "-2**63", "2**63",
-        "-2**63 - 1", "2**64 - 1", "2**64", "10**10000", "-10**10000", "256**1000", "-256**1000 + 1", "0.0",
-        "1.5", "-1e308", "5e-324", "True", "False", "None", "''", "'a'", "'ascii'", "'a\\0b'", "'\\xe9'",
-        "'\\u20ac'", "'\\U0001f600'", "'a' * 100000", "'\\u20ac' * 100000", "b''", "b'a\\0b\\xff'",
-        "b'x' * 65535", "[]", "[1]", "[[], [[]]]", "()", "(1,)", "(1, (2, [3]))", "{}", "{'a': 1}",
-        "{1: {2: {3: ()}}}", "{(1, 2): [3]}", "{None: 1, True: 2, 1.5: 3, b'b': 4}", "list(range(100000))",
-        "tuple(range(100000))", "dict((i, str(i)) for i in range(100000))", "set()", "{1}",
-        "[1.5, 'x', None, True, b'y', (1,), {'k': [2]}]"}) {
+  for (const char* same : {"0",
+                           "1",
+                           "-1",
+                           "2**15",
+                           "2**30 - 1",
+                           "2**30",
+                           "-2**30",
+                           "2**62",
+                           "2**63 - 1",
+                           "-2**63",
+                           "2**63",
+                           "-2**63 - 1",
+                           "2**64 - 1",
+                           "2**64",
+                           "10**10000",
+                           "-10**10000",
+                           "256**1000",
+                           "-256**1000 + 1",
+                           "0.0",
+                           "1.5",
+                           "-1e308",
+                           "5e-324",
+                           "True",
+                           "False",
+                           "None",
+                           "''",
+                           "'a'",
+                           "'ascii'",
+                           "'a\\0b'",
+                           "'\\xe9'",
+                           "'\\u20ac'",
+                           "'\\U0001f600'",
+                           "'a' * 100000",
+                           "'\\u20ac' * 100000",
+                           "b''",
+                           "b'a\\0b\\xff'",
+                           "b'x' * 65535",
+                           "[]",
+                           "[1]",
+                           "[[], [[]]]",
+                           "()",
+                           "(1,)",
+                           "(1, (2, [3]))",
+                           "{}",
+                           "{'a': 1}",
+                           "{1: {2: {3: ()}}}",
+                           "{(1, 2): [3]}",
+                           "{None: 1, True: 2, 1.5: 3, b'b': 4}",
+                           "list(range(100000))",
+                           "tuple(range(100000))",
+                           "dict((i, str(i)) for i in range(100000))",
+                           "set()",
+                           "{1}",
+                           "[1.5, 'x', None, True, b'y', (1,), {'k': [2]}]"}) {
     copies(same);
   }
   CHECK(truth("float('nan') != float('nan')"));
@@ -108,8 +155,9 @@ class More(Item):
 TEST_CASE("atoms stay atoms if the sink is told so") {
   run("import erlang");
   python::sink keeping(world::get().context(), {.keep_atoms = true});
-  let("copy", erlpy::transcode(python::source(world::get().context(), py("{erlang.Atom('k'): erlang.Atom('v')}").get()),
-                               keeping));
+  let("copy",
+      erlpy::transcode(
+          python::source(world::get().context(), py("{erlang.Atom('k'): erlang.Atom('v')}").get()), keeping));
   CHECK(truth("[type(x) for kv in copy.items() for x in kv] == [erlang.Atom, erlang.Atom]"));
 
   int made = 0;
@@ -197,9 +245,12 @@ loud = Loud.__new__(Loud)
     out.push(std::move(first), to.none());
     return failure([&] { out.push(std::move(second), to.none()); });
   };
-  CHECK(twice(to.text("a"), to.atom("a")) == "ValueError: two keys of the map are the same key in Python: 'a'");
-  CHECK(twice(to.integer(1), to.real(1.0)) == "ValueError: two keys of the map are the same key in Python: 1.0");
-  CHECK(twice(to.integer(1), to.boolean(true)) == "ValueError: two keys of the map are the same key in Python: True");
+  CHECK(twice(to.text("a"), to.atom("a")) ==
+        "ValueError: two keys of the map are the same key in Python: 'a'");
+  CHECK(twice(to.integer(1), to.real(1.0)) ==
+        "ValueError: two keys of the map are the same key in Python: 1.0");
+  CHECK(twice(to.integer(1), to.boolean(true)) ==
+        "ValueError: two keys of the map are the same key in Python: True");
   CHECK(contains(twice(to.text("\xE2\x82\xAC"), to.text("\xE2\x82\xAC")), "'\\u20ac'"));
   CHECK(twice(to.integer(1), to.text("1")) == "");
 }
@@ -209,6 +260,38 @@ TEST_CASE("a lone surrogate is a UnicodeEncodeError that names its place") {
   CHECK(contains(failure_of("'ab\\ud800'"), "position 2"));
   CHECK(contains(failure_of("'x' * 5000 + '\\udfff'"), "position 5000"));
   CHECK(contains(failure_of("{'\\ud800': 1}"), "UnicodeEncodeError: "));
+}
+
+TEST_CASE("an identity of a key is never that of another key") {
+  python::text_cache cache;
+  std::set<std::uint64_t> seen;
+  std::set<PyObject*> addresses;
+  for (int i = 0; i < 20'000; ++i) {
+    const ref key = python::checked(PyUnicode_FromFormat("key %d", i));
+    addresses.insert(key.get());
+    const std::uint64_t identity = cache.identity(key.get());
+    CHECK(cache.identity(key.get()) == identity);
+    seen.insert(identity);
+  }
+  CHECK(seen.size() == 20'000);
+  CHECK(addresses.size() < 20'000);  // else nothing was shown: no address was used twice
+}
+
+TEST_CASE("short strings that are keys are made once") {
+  python::sink to(world::get().context());
+  const auto key_of = [&](const char* text) {
+    auto map = to.map(1);
+    return map.key().text(text);
+  };
+  const ref first = key_of("a short key");
+  CHECK(key_of("a short key").get() == first.get());
+  CHECK(key_of("another key").get() != first.get());
+  // Far more keys than there is room for: each is what it says.
+  for (int i = 0; i < 10'000; ++i) {
+    const std::string text = std::to_string(i * 7919) + (i % 2 == 0 ? " even" : " an odd key, rather long");
+    const ref made = key_of(text.c_str());
+    if (PyUnicode_CompareWithASCIIString(made.get(), text.c_str()) != 0) FAIL(text);
+  }
 }
 
 TEST_CASE("big strings do not keep a second form of themselves") {

@@ -10,4 +10,8 @@ properties_test_() ->
 
 holds(Name, Tests) ->
     ok = py:exec(<<"def both(a, b): return [a, b]">>),
-    ?assert(proper:quickcheck(prop_py_crossing:Name(), [{numtests, Tests}, {to_file, user}, quiet])).
+    Options = [{numtests, Tests}, {max_size, 30}, long_result, {on_output, fun(_, _) -> ok end}],
+    case proper:quickcheck(prop_py_crossing:Name(), Options) of
+        true -> ok;
+        Found -> error({counterexample, io_lib:format("~0tp", [Found])})
+    end.

@@ -114,7 +114,7 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
     result.state = !each.thread                       ? worker_state::down
                    : !each.ready                      ? worker_state::starting
                    : each.overdue                     ? worker_state::stuck
-                   : each.thread->current().get() != nullptr ? worker_state::busy
+                   : each.thread->busy()                ? worker_state::busy
                                                       : worker_state::idle;
     result.queued = jobs_.queued(place.index);
     result.calls = place.calls.load(std::memory_order_relaxed);

@@ -128,6 +128,10 @@ class worker : public std::enable_shared_from_this<worker> {
     const std::lock_guard lock(current_mutex_);
     return abandoned_;
   }
+  [[nodiscard]] bool busy() {
+    const std::lock_guard lock(current_mutex_);
+    return current_ != nullptr;
+  }
   // Any thread: the job under way, if any.
   [[nodiscard]] job_ptr current() {
     const std::lock_guard lock(current_mutex_);
@@ -192,6 +196,7 @@ class worker : public std::enable_shared_from_this<worker> {
         if (!next) break;
         execute(next);
         if (abandoned()) return;
+        if (place_.objects->waiting() || home_->drops()->waiting()) tidy();
       }
       tidy();
       if (leaving()) break;

@@ -7,7 +7,6 @@
 #ifndef ERLPY_PYTHON_CACHES_HPP
 #define ERLPY_PYTHON_CACHES_HPP
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -29,15 +28,16 @@ namespace detail {
 
 }  // namespace detail
 
-// ASCII strings by content. 2,048 entries of 8 bytes; strings of up to 32 bytes, so that it holds at
-// most 160 KiB of strings. An entry is the `str` itself: its bytes are compared, which touches the
-// object whose reference count is about to change anyway.
+// ASCII strings by content. 2,048 entries of 8 bytes (and 2,048 of 16 for identities); strings of up to 32
+// bytes, so that it holds at most 160 KiB of strings. An entry is the `str` itself: its bytes are compared,
+// which touches the object whose reference count is about to change anyway. Meant for keys, which repeat: it
+// halves what a record's keys cost, but strings that do not repeat would cost twice what they do without it.
 class text_cache {
  public:
   static constexpr std::size_t entries = 2048;
   static constexpr std::size_t longest = 32;
 
-  text_cache() : slots_(entries) {}
+  text_cache() : slots_(entries), known_(entries) {}
 
   // The string equal to `ascii` if it is here, else the one that `make()` (-> ref to an exact, compact
   // ASCII `str` of that content) gives, which then takes the entry. `ascii` has 1 to `longest` bytes.
@@ -49,7 +49,24 @@ class text_cache {
     return slot;
   }
 
+  // A number for a `str` object that no other object of this context ever gets, though the same object may
+  // get another later: what a sink can remember a key by. (An address cannot: it is used again when the
+  // string is gone.) Holds on to the object for a while.
+  [[nodiscard]] std::uint64_t identity(PyObject* text) {
+    numbered& slot = known_[detail::mix(reinterpret_cast<std::uintptr_t>(text)) >> (64U - index_bits)];
+    if (slot.text.get() != text) slot = numbered{ref::borrow(text), next_ += identity_step};
+    return slot.number;
+  }
+
  private:
+  // Identities look like addresses of small objects, for which caches keyed by them are made.
+  static constexpr std::uint64_t identity_step = 16;
+
+  struct numbered {
+    ref text;
+    std::uint64_t number = 0;
+  };
+
   static constexpr unsigned index_bits = 11;
   static_assert(entries == std::size_t{1} << index_bits);
 
@@ -69,12 +86,13 @@ class text_cache {
       hash ^= hash >> 29U;
     }
     std::uint64_t tail = 0;
-    for (std::size_t i = 0; i < left; ++i)
-      tail = tail << 8U | static_cast<unsigned char>(at[i]);
+    for (std::size_t i = 0; i < left; ++i) tail = tail << 8U | static_cast<unsigned char>(at[i]);
     return static_cast<std::size_t>(detail::mix(hash ^ tail) >> (64U - index_bits));
   }
 
   std::vector<ref> slots_;
+  std::vector<numbered> known_;
+  std::uint64_t next_ = 0;
 };
 
 // Atoms by the word that stands for them in their world (an Erlang term). 2,048 entries of 24 bytes.

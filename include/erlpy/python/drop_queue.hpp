@@ -5,6 +5,7 @@
 #ifndef ERLPY_PYTHON_DROP_QUEUE_HPP
 #define ERLPY_PYTHON_DROP_QUEUE_HPP
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -29,9 +30,13 @@ class drop_queue {
       const std::lock_guard lock(mutex_);
       was_empty = objects_.empty();
       objects_.push_back(object);
+      waiting_.store(true, std::memory_order_relaxed);
     }
     if (was_empty && wake_) wake_();
   }
+
+  // Whether drain() has something to do; a look without the lock.
+  [[nodiscard]] bool waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
 
   // Releases what was pushed. With the GIL; runs destructors of Python objects.
   void drain() noexcept {
@@ -40,13 +45,15 @@ class drop_queue {
       const std::lock_guard lock(mutex_);
       if (objects_.empty()) return;
       batch.swap(objects_);
+      waiting_.store(false, std::memory_order_relaxed);
     }
     for (PyObject* object : batch) Py_DECREF(object);
   }
 
  private:
   std::mutex mutex_;
-  std::vector<PyObject*> objects_;
+  std::vector<PyObject*> objects_;  // each one owned
+  std::atomic<bool> waiting_{false};
   std::function<void()> wake_;
 };
 

@@ -77,8 +77,8 @@ inline Py_hash_t term_hash(PyObject* self) noexcept {
 inline PyObject* term_repr(PyObject* self) noexcept {
   try {
     const std::string text = handle_of(self)->text();
-    const ref shown = checked(
-        PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "backslashreplace"));
+    const ref shown =
+        checked(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "backslashreplace"));
     return PyUnicode_FromFormat("<%s %U>", Py_TYPE(self)->tp_name, shown.get());
   } catch (...) {
     raise_current();
@@ -112,8 +112,8 @@ inline PyMethodDef* term_methods() noexcept {
       {Py_tp_methods, term_methods()},
       {0, nullptr},
   };
-  static PyType_Spec spec = {"erlang.Term", sizeof(term_object), 0,
-                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+  static PyType_Spec spec = {"erlang.Term", sizeof(term_object), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                             slots};
   return checked(PyType_FromSpec(&spec));
 }
 

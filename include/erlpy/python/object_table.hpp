@@ -64,9 +64,13 @@ class object_table {
       if (closed()) return;
       was_empty = released_.empty();
       released_.push_back(id);
+      waiting_.store(true, std::memory_order_relaxed);
     }
     if (was_empty && wake_) wake_();
   }
+
+  // Whether drain() has something to do; a look without the lock.
+  [[nodiscard]] bool waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
 
   // On the slot's worker, with the GIL: lets go of what was released.
   void drain() {
@@ -75,6 +79,7 @@ class object_table {
       const std::lock_guard lock(released_mutex_);
       if (released_.empty()) return;
       ids.swap(released_);
+      waiting_.store(false, std::memory_order_relaxed);
     }
     for (const std::uint64_t id : ids) {
       ref gone;  // destroyed outside the lock: it may run Python
@@ -127,6 +132,7 @@ class object_table {
   const std::uint64_t owner_;
   std::function<void()> wake_;
   std::atomic<bool> closed_{false};
+  std::atomic<bool> waiting_{false};
   std::atomic<std::size_t> held_{0};
   std::mutex mutex_;  // entries_, free_; a leaf: no Python runs under it
   std::vector<entry> entries_;

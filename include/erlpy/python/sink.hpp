@@ -58,7 +58,9 @@ class basic_sink {
   }
   [[nodiscard]] ref real(double value) const { return checked(PyFloat_FromDouble(value)); }
 
-  [[nodiscard]] ref atom(std::string_view name) const { return options_.keep_atoms ? kept_atom(name) : text(name); }
+  [[nodiscard]] ref atom(std::string_view name) const {
+    return options_.keep_atoms ? kept_atom(name) : text(name);
+  }
 
   // An atom of a world where `key` stands for it: its name is asked for, with `make()` (-> std::string,
   // UTF-8), only if the atom has not been seen lately.
@@ -105,7 +107,9 @@ class basic_sink {
     return detail::make_array(types(), dtype, shape, std::move(data));
   }
 
-  [[nodiscard]] ref opaque(const opaque_handle auto& handle) const { return make_term(types(), handle.share()); }
+  [[nodiscard]] ref opaque(const opaque_handle auto& handle) const {
+    return make_term(types(), handle.share());
+  }
   [[nodiscard]] ref object(object_ref where) const { return context_->find(where); }
 
   [[nodiscard]] builder_of_lists list(std::size_t size) const { return builder_of_lists(*this, size); }

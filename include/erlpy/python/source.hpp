@@ -7,6 +7,7 @@
 #ifndef ERLPY_PYTHON_SOURCE_HPP
 #define ERLPY_PYTHON_SOURCE_HPP
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -43,10 +44,11 @@ static_assert(opaque_handle<held_term>);
   throw exception::fetch();
 }
 
-// A sink that remembers texts by the address of the `str` they come from. The address alone does not
-// identify the text (the string may be gone): such a sink compares.
+// A sink that remembers texts by an identity, which stands for the same text as long as the sink lives.
 template <class S>
-concept caches_texts = requires(S& sink, const void* key, std::string_view text) { sink.cached_text(key, text); };
+concept caches_texts = requires(S& sink, const void* identity, std::string_view text) {
+  { sink.cached_text(identity, text) } -> std::same_as<typename S::value_type>;
+};
 
 }  // namespace detail
 
@@ -165,11 +167,13 @@ class source {
   template <class To>
   [[gnu::noinline]] typename To::value_type big_integer(PyObject* object, bool negative, To& to) {
     // The slot of `int` itself: a subclass may have an __abs__ of its own.
-    const ref magnitude = negative ? checked(PyLong_Type.tp_as_number->nb_absolute(object)) : ref::borrow(object);
+    const ref magnitude =
+        negative ? checked(PyLong_Type.tp_as_number->nb_absolute(object)) : ref::borrow(object);
     const std::int64_t bits = compat::int_bit_length(magnitude.get());
     if (bits < 0) throw exception::fetch();
     byte_buffer digits((static_cast<std::size_t>(bits) + 7) / 8);
-    if (!compat::int_to_magnitude(magnitude.get(), reinterpret_cast<unsigned char*>(digits.data()), digits.size()))
+    if (!compat::int_to_magnitude(magnitude.get(), reinterpret_cast<unsigned char*>(digits.data()),
+                                  digits.size()))
       throw exception::fetch();
     return to.big_integer(negative, digits);
   }
@@ -281,8 +285,11 @@ class source {
   template <class To>
   typename To::value_type key(PyObject* object, To& to, const enclosing* outer) {
     if constexpr (detail::caches_texts<To>) {
-      if (Py_TYPE(object) == &PyUnicode_Type && PyUnicode_IS_COMPACT_ASCII(object))
-        return to.cached_text(object, ascii_of(object));
+      if (Py_TYPE(object) == &PyUnicode_Type && PyUnicode_IS_COMPACT_ASCII(object) &&
+          static_cast<std::size_t>(PyUnicode_GET_LENGTH(object)) <= text_cache::longest) {
+        const std::uint64_t identity = context_.texts().identity(object);
+        return to.cached_text(reinterpret_cast<const void*>(identity), ascii_of(object));
+      }
     }
     return value(object, to, outer);
   }
@@ -353,7 +360,8 @@ class source {
     }
     const ref kind = checked(PyObject_GetAttrString(dtype.get(), "kind"));
     const ref typestr = checked(PyObject_GetAttrString(dtype.get(), "str"));
-    const auto letter = encoded(kind.get(), [](std::string_view text) { return text.empty() ? 'V' : text.front(); });
+    const auto letter =
+        encoded(kind.get(), [](std::string_view text) { return text.empty() ? 'V' : text.front(); });
     return encoded(typestr.get(), [&](std::string_view name) {
       // numpy does not export times as buffers.
       return letter == 'M' || letter == 'm' ? unexported_array(object, name, extents.get(), to)
@@ -362,7 +370,8 @@ class source {
   }
 
   template <class To>
-  typename To::value_type unexported_array(PyObject* object, std::string_view typestr, PyObject* extents, To& to) {
+  typename To::value_type unexported_array(PyObject* object, std::string_view typestr, PyObject* extents,
+                                           To& to) {
     const ref copied = checked(PyObject_CallMethod(object, "tobytes", nullptr));
     if (!PyBytes_CheckExact(copied.get()) || !PyTuple_Check(extents)) {
       PyErr_SetString(PyExc_TypeError, "tobytes() of an array did not return bytes");
@@ -396,9 +405,9 @@ class source {
 
   template <class To>
   [[gnu::noinline]] typename To::value_type held(PyObject* object, To& to, bool generator) {
-    held_.reserve(held_.size() + 1);
+    std::uint64_t& number = held_.emplace_back();  // first: what is held must be known here
     const object_ref reference = context_.objects().hold(ref::borrow(object), generator);
-    held_.push_back(reference.id);
+    number = reference.id;
     return to.object(reference);
   }
 

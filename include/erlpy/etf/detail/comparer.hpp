@@ -180,9 +180,9 @@ class comparer {
     bytes_view value;
   };
 
-  [[nodiscard]] std::vector<entry> sorted_entries(reader& in) {
+  [[nodiscard]] std::vector<entry> sorted_entries(reader& in, std::uint64_t size) {
     std::vector<entry> entries;
-    for (std::uint64_t left = step(in) / 2; left > 0; --left) {
+    for (std::uint64_t left = size; left > 0; --left) {
       const bytes_view key = skip(in);
       entries.push_back({key, skip(in)});
     }
@@ -193,9 +193,15 @@ class comparer {
   }
 
   [[nodiscard, gnu::noinline]] std::strong_ordering maps(reader& a, reader& b, number_order order) {
-    const std::vector<entry> x = sorted_entries(a);
-    const std::vector<entry> y = sorted_entries(b);
-    if (x.size() != y.size()) return x.size() <=> y.size();
+    const std::uint64_t size = step(a) / 2;
+    if (const std::uint64_t other = step(b) / 2; size != other) return size <=> other;
+    if (size <= 1) {
+      // Nothing to sort, so that the entry need not be passed before it is compared.
+      const auto keys = sequences(a, b, size, number_order::integers_first);
+      return keys != 0 ? keys : sequences(a, b, size, order);
+    }
+    const std::vector<entry> x = sorted_entries(a, size);
+    const std::vector<entry> y = sorted_entries(b, size);
     for (std::size_t i = 0; i < x.size(); ++i)
       if (const auto result = terms(x[i].key, y[i].key, number_order::integers_first); result != 0) return result;
     for (std::size_t i = 0; i < x.size(); ++i)

@@ -41,7 +41,9 @@ class owned_bytes final : public shared_bytes {
 // Error: fault::value unless an array of that shape and item size has exactly `size` bytes.
 inline void check_array_size(std::string_view dtype, std::size_t item_size,
                              std::span<const std::int64_t> shape, std::size_t size) {
-  const auto described = [&] { return "ndarray of dtype " + std::string(dtype) + " and shape " + shown_shape(shape); };
+  const auto described = [&] {
+    return "ndarray of dtype " + std::string(dtype) + " and shape " + shown_shape(shape);
+  };
   // Empty arrays have extents too, whose product must fit for the strides.
   std::size_t extent_bytes = item_size == 0 ? 1 : item_size;
   bool empty = item_size == 0;
@@ -74,12 +76,13 @@ inline void check_array_size(std::string_view dtype, std::size_t item_size,
 }
 
 [[nodiscard]] inline ref make_numpy_array(PyObject* numpy, const erlang_types& types, std::string_view dtype,
-                                          std::span<const std::int64_t> shape, const shared_bytes_ptr& bytes) {
+                                          std::span<const std::int64_t> shape,
+                                          const shared_bytes_ptr& bytes) {
   const auto refuse = [&](const std::string& why) {
     throw conversion_error(fault::value, "ndarray: dtype " + std::string(dtype) + " " + why);
   };
-  const ref parsed = ref::steal(PyObject_CallMethod(numpy, "dtype", "s#", dtype.data(),
-                                                    static_cast<Py_ssize_t>(dtype.size())));
+  const ref parsed = ref::steal(
+      PyObject_CallMethod(numpy, "dtype", "s#", dtype.data(), static_cast<Py_ssize_t>(dtype.size())));
   if (!parsed) {
     exception failed = exception::fetch();
     if (!failed.is(PyExc_TypeError) && !failed.is(PyExc_ValueError) && !failed.is(PyExc_SyntaxError))
@@ -95,18 +98,18 @@ inline void check_array_size(std::string_view dtype, std::size_t item_size,
 
   const ref extents = checked(PyTuple_New(static_cast<Py_ssize_t>(shape.size())));
   for (std::size_t i = 0; i < shape.size(); ++i)
-    PyTuple_SET_ITEM(extents.get(), static_cast<Py_ssize_t>(i), checked(PyLong_FromLongLong(shape[i])).release());
+    PyTuple_SET_ITEM(extents.get(), static_cast<Py_ssize_t>(i),
+                     checked(PyLong_FromLongLong(shape[i])).release());
   const ref view = make_buffer(types, bytes);
-  return checked(
-      PyObject_CallMethod(numpy, "ndarray", "OOO", extents.get(), parsed.get(), view.get()));
+  return checked(PyObject_CallMethod(numpy, "ndarray", "OOO", extents.get(), parsed.get(), view.get()));
 }
 
 [[nodiscard]] inline ref make_view_array(const erlang_types& types, std::string_view dtype,
                                          std::span<const std::int64_t> shape, const shared_bytes_ptr& bytes) {
   std::optional<struct_format> known = struct_format_of(dtype);
   if (!known) {
-    throw conversion_error(fault::value, "ndarray: dtype " + std::string(dtype) +
-                                             " needs numpy, which cannot be imported here");
+    throw conversion_error(
+        fault::value, "ndarray: dtype " + std::string(dtype) + " needs numpy, which cannot be imported here");
   }
   check_array_size(dtype, known->item_size, shape, bytes->view().size());
   item_layout layout;
