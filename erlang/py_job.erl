@@ -16,6 +16,10 @@
 %% In the process dictionary, one for each job of call_async that was neither
 %% awaited nor cancelled: its deadline, or why it never started.
 -define(OPEN(Ref), {'$py_async', Ref}).
+%% In the process dictionary: the last jobs that were cancelled when their answer
+%% was there already, so that the native side does not know them as cancelled.
+-define(LATE, '$py_cancelled_late').
+-define(MAX_LATE, 64).
 
 %% Throws (py_error) on a worker that the pool does not have, and on a reference
 %% that is none to a Python object.
@@ -162,28 +166,42 @@ receive_answer(Ref, Timeout) ->
 
 %% Without an entry the job was awaited or cancelled here, or is another process's.
 finished(Ref) ->
-    case outcome(Ref) of
+    case is_late(Ref) orelse outcome(Ref) of
+        true -> {error, cancelled};
         cancelled -> {error, cancelled};
         timeout -> {error, timeout};
         _ -> unknown(Ref)
     end.
 
+is_late(Ref) ->
+    case get(?LATE) of
+        undefined -> false;
+        Refs -> lists:member(Ref, Refs)
+    end.
+
+cancelled_late(Ref) ->
+    Refs = case get(?LATE) of
+               undefined -> [];
+               List -> List
+           end,
+    _ = put(?LATE, lists:sublist([Ref | Refs], ?MAX_LATE)),
+    ok.
+
 -spec cancel(reference()) -> ok.
 cancel(Ref) ->
     case erase(?OPEN(Ref)) of
         undefined ->
-            case outcome(Ref) of
+            case is_late(Ref) orelse outcome(Ref) of
                 open -> unknown(Ref);
                 none -> unknown(Ref);
                 _ -> ok
             end;
         {failed, _Reason} ->
-            _ = put(?OPEN(Ref), {failed, cancelled}),
-            ok;
+            cancelled_late(Ref);
         _Deadline ->
             case py_nif:abandon(Ref, cancelled) of
                 abandoned -> ok;
-                sent -> drop_answer(Ref)
+                sent -> drop_answer(Ref), cancelled_late(Ref)
             end
     end.
 

@@ -86,9 +86,7 @@ submit(_Pool, _Worker, _ReplyTo, _Tag, _Op, _Flags) -> erlang:nif_error(not_load
 abandon(_Job, _Why) -> erlang:nif_error(not_loaded).
 
 %% What became of a job: open (not answered yet, or the answer waits in the
-%% mailbox), timeout or cancelled (abandoned for that reason). A sent job becomes
-%% cancelled too when abandon(Job, cancelled) comes after its answer: the caller
-%% takes that answer away, and must still be told `cancelled' by a later await.
+%% mailbox), timeout or cancelled (abandoned for that reason).
 %% badarg when the reference is no job.
 -spec outcome(job()) -> open | sent | timeout | cancelled.
 outcome(_Job) -> erlang:nif_error(not_loaded).

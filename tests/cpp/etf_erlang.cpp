@@ -43,7 +43,8 @@ std::vector<byte_buffer> read_records(const std::filesystem::path& file) {
   std::vector<byte_buffer> records;
   std::array<unsigned char, 4> head{};
   while (in.read(reinterpret_cast<char*>(head.data()), 4)) {
-    const std::size_t size = std::size_t{head[0]} << 24U | std::size_t{head[1]} << 16U | std::size_t{head[2]} << 8U | head[3];
+    const std::size_t size =
+        std::size_t{head[0]} << 24U | std::size_t{head[1]} << 16U | std::size_t{head[2]} << 8U | head[3];
     byte_buffer record(size);
     in.read(reinterpret_cast<char*>(record.data()), static_cast<std::streamsize>(size));
     records.push_back(std::move(record));
@@ -54,7 +55,8 @@ std::vector<byte_buffer> read_records(const std::filesystem::path& file) {
 void write_records(const std::filesystem::path& file, const std::vector<byte_buffer>& records) {
   std::ofstream out(file, std::ios::binary);
   for (const byte_buffer& record : records) {
-    for (const unsigned shift : {24U, 16U, 8U, 0U}) out.put(static_cast<char>((record.size() >> shift) & 0xFFU));
+    for (const unsigned shift : {24U, 16U, 8U, 0U})
+      out.put(static_cast<char>((record.size() >> shift) & 0xFFU));
     out.write(reinterpret_cast<const char*>(record.data()), static_cast<std::streamsize>(record.size()));
   }
 }
@@ -115,7 +117,8 @@ TEST_CASE("terms, their order and ordsets are the VM's own", "[etf][erlang]") {
     REQUIRE(erlpy::etf::tuple_elements(erlpy::etf::read_term(set), elements));
     erlpy::etf::sink to;
     auto builder = to.set(elements.size());
-    for (const auto element : elements) builder.push(erlpy::transcode(erlpy::etf::source(element), builder.child()));
+    for (const auto element : elements)
+      builder.push(erlpy::transcode(erlpy::etf::source(element), builder.child()));
     (void)builder.finish();
     made.push_back(to.take());
   }

@@ -24,8 +24,10 @@ byte_buffer sample() {
       "69 00000001 6a  74 00000002 6101 6102 7701\"k\" 6c 00000001 6a 6a"
       "6d 00000003 616263  4d 00000002 03 ffa0"
       "68 02 58 7703\"n@h\" 00000050 00000001 00000002 67 7703\"n@h\" 00000050 00000001 02"
-      "68 03 78 7703\"n@h\" 0000000100000000 00000002 59 7703\"n@h\" 00000007 00000002 66 7703\"n@h\" 00000007 02"
-      "68 03 5a 0002 7703\"n@h\" 00000002 00000007 00000008 72 0001 7703\"n@h\" 02 00000007 65 7703\"n@h\" 00000007 02"
+      "68 03 78 7703\"n@h\" 0000000100000000 00000002 59 7703\"n@h\" 00000007 00000002 66 7703\"n@h\" "
+      "00000007 02"
+      "68 03 5a 0002 7703\"n@h\" 00000002 00000007 00000008 72 0001 7703\"n@h\" 02 00000007 65 7703\"n@h\" "
+      "00000007 02"
       "71 7705\"lists\" 7703\"map\" 6102"
       "70 0000003a 01 000102030405060708090a0b0c0d0e0f 00000001 00000001 7701\"m\" 6101 6203ffffff"
       " 58 7703\"n@h\" 00000050 00000001 00000002 6a"
@@ -92,7 +94,8 @@ TEST_CASE("no change of single bytes does harm", "[etf]") {
   for (int round = 0; round < 20'000; ++round) {
     byte_buffer changed = whole;
     const std::size_t changes = 1 + random() % 3;
-    for (std::size_t i = 0; i < changes; ++i) changed[random() % changed.size()] = static_cast<std::byte>(random());
+    for (std::size_t i = 0; i < changes; ++i)
+      changed[random() % changed.size()] = static_cast<std::byte>(random());
     const int result = read_every_way(changed);
     CHECK((result == -1 || result == value_fault || result == overflow_fault));
   }
@@ -100,9 +103,21 @@ TEST_CASE("no change of single bytes does harm", "[etf]") {
 
 TEST_CASE("lengths that are not there are errors, at once", "[etf]") {
   for (const char* bytes : {
-           "6c ffffffff 6a", "69 ffffffff", "74 ffffffff", "74 00000002 6a6a6a", "6d ffffffff 00", "6f ffffffff 00",
-           "4d ffffffff 08", "76 ffff", "6b ffff", "6c 00000003 6a6a6a", "70 00000000 00", "72 ffff 7700 00",
-           "6c 00000001 6c 7fffffff 6a", "68 02 7708\"$ndarray\"", "50 ffffffff",
+           "6c ffffffff 6a",
+           "69 ffffffff",
+           "74 ffffffff",
+           "74 00000002 6a6a6a",
+           "6d ffffffff 00",
+           "6f ffffffff 00",
+           "4d ffffffff 08",
+           "76 ffff",
+           "6b ffff",
+           "6c 00000003 6a6a6a",
+           "70 00000000 00",
+           "72 ffff 7700 00",
+           "6c 00000001 6c 7fffffff 6a",
+           "68 02 7708\"$ndarray\"",
+           "50 ffffffff",
        }) {
     INFO(bytes);
     CHECK(read_every_way(bytes_of(bytes)) == value_fault);
@@ -183,8 +198,9 @@ TEST_CASE("nesting is bounded, to the level", "[etf]") {
       const byte_buffer endless = deep(2'000'000);
       CHECK(fault_of([&] { (void)spelled(bytes_view(endless)); }) == recursion_fault);
       CHECK(fault_of([&] { (void)erlpy::etf::read_term(endless); }) == -1);
-      CHECK(fault_of([&] { (void)erlpy::etf::identical(erlpy::etf::term(endless), erlpy::etf::term(endless)); }) ==
-            recursion_fault);
+      CHECK(fault_of([&] {
+              (void)erlpy::etf::identical(erlpy::etf::term(endless), erlpy::etf::term(endless));
+            }) == recursion_fault);
       CHECK(fault_of([&] { (void)erlpy::etf::detail::hash_term(erlpy::etf::term(endless)); }) == -1);
       CHECK(fault_of([&] { (void)erlpy::etf::detail::print(erlpy::etf::term(endless)); }) == -1);
     }

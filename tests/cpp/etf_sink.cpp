@@ -57,17 +57,18 @@ TEST_CASE("scalars", "[etf]") {
   CHECK(hex_of([](auto& to) { (void)to.real(-HUGE_VAL); }) == same("770c\"neg_infinity\""));
   CHECK(hex_of([](auto& to) { (void)to.text("ab"); }) == same("6d00000002\"ab\""));
   CHECK(hex_of([](auto& to) { (void)to.bytes(bytes_of("00ff")); }) == same("6d0000000200ff"));
-  CHECK(hex_of([](auto& to) { (void)to.bytes_from(3, [](std::span<std::byte> room) {
-    std::ranges::fill(room, std::byte{7});
-  }); }) == same("6d00000003070707"));
+  CHECK(hex_of([](auto& to) {
+          (void)to.bytes_from(3, [](std::span<std::byte> room) { std::ranges::fill(room, std::byte{7}); });
+        }) == same("6d00000003070707"));
   CHECK(hex_of([](auto& to) { (void)to.object({.owner = 1, .id = 300, .generator = false}); }) ==
         same("6802 7709\"py_object\" 6803 7707\"$object\" 6101 620000012c"));
   CHECK(hex_of([](auto& to) {
           (void)to.object({.owner = std::numeric_limits<std::uint64_t>::max(), .id = 0, .generator = true});
         }) == same("6802 7709\"generator\" 6803 7707\"$object\" 6e0800ffffffffffffffff 6100"));
   const std::int64_t shape[] = {2, 300};
-  CHECK(hex_of([&](auto& to) { (void)to.ndarray("<u1", shape, 1, [](auto room) { room[0] = std::byte{9}; }); }) ==
-        same("6804 7708\"$ndarray\" 6d00000003\"<u1\" 6802 6102 620000012c 6d0000000109"));
+  CHECK(hex_of([&](auto& to) {
+          (void)to.ndarray("<u1", shape, 1, [](auto room) { room[0] = std::byte{9}; });
+        }) == same("6804 7708\"$ndarray\" 6d00000003\"<u1\" 6802 6102 620000012c 6d0000000109"));
 }
 
 TEST_CASE("atoms of up to 255 characters, whatever their bytes", "[etf]") {
@@ -77,10 +78,12 @@ TEST_CASE("atoms of up to 255 characters, whatever their bytes", "[etf]") {
   CHECK(hex(bytes_view(longest).first(3)) == same("76 03fc"));
   CHECK(spelled(bytes_view(longest)) == "atom:" + text);
   std::string message;
-  CHECK(fault_of([&] { (void)written([&](auto& to) { (void)to.atom(text + "a"); }); }, &message) == value_fault);
+  CHECK(fault_of([&] { (void)written([&](auto& to) { (void)to.atom(text + "a"); }); }, &message) ==
+        value_fault);
   CHECK(message.find("255") != std::string::npos);
   CHECK(spelled(bytes_view(written([](auto& to) { (void)to.atom(std::string(255, 'x')); }))).size() == 260);
-  CHECK(fault_of([] { (void)written([](auto& to) { (void)to.atom(std::string(256, 'x')); }); }) == value_fault);
+  CHECK(fault_of([] { (void)written([](auto& to) { (void)to.atom(std::string(256, 'x')); }); }) ==
+        value_fault);
 }
 
 TEST_CASE("the own buffer begins with the version byte, a given one is appended to", "[etf]") {

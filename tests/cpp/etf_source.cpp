@@ -46,7 +46,8 @@ TEST_CASE("atoms of every form, and those with a meaning of their own", "[etf]")
   CHECK(spelled("77 04 f09f9880") == "atom:\xF0\x9F\x98\x80");
   CHECK(spelled("77 04 \"true\"") == "yes");
   CHECK(spelled("64 0005 \"false\"") == "no");
-  for (const char* name : {"77 04 \"none\"", "64 0003 \"nil\"", "73 09 \"undefined\""}) CHECK(spelled(name) == "none");
+  for (const char* name : {"77 04 \"none\"", "64 0003 \"nil\"", "73 09 \"undefined\""})
+    CHECK(spelled(name) == "none");
   std::string longest = "76 03fc";
   std::string text;
   for (int i = 0; i < 255; ++i) {
@@ -85,7 +86,8 @@ TEST_CASE("what only Erlang understands stays opaque and keeps its bytes", "[etf
       {"78 7703\"n@h\" 0000000100000000 00000002", erlpy::opaque_kind::port, "#Port<n@h.4294967296>"},
       {"65 7703\"n@h\" 00000007 02", erlpy::opaque_kind::reference, "#Ref<n@h.7>"},
       {"72 0002 7703\"n@h\" 02 00000007 00000008", erlpy::opaque_kind::reference, "#Ref<n@h.8.7>"},
-      {"5a 0003 7703\"n@h\" 00000002 00000007 00000008 00000009", erlpy::opaque_kind::reference, "#Ref<n@h.9.8.7>"},
+      {"5a 0003 7703\"n@h\" 00000002 00000007 00000008 00000009", erlpy::opaque_kind::reference,
+       "#Ref<n@h.9.8.7>"},
       {"71 7705\"lists\" 7703\"map\" 6102", erlpy::opaque_kind::fun, "fun lists:map/2"},
       {"70 0000003a 01 000102030405060708090a0b0c0d0e0f 00000001 00000001 7701\"m\" 6101 6203ffffff 58 "
        "7703\"n@h\" 00000050 00000001 00000002 6a",
@@ -98,7 +100,8 @@ TEST_CASE("what only Erlang understands stays opaque and keeps its bytes", "[etf
     INFO(sample.bytes);
     const byte_buffer bytes = bytes_of(sample.bytes);
     spelling_sink to;
-    CHECK(erlpy::transcode(erlpy::etf::source(bytes_view(bytes)), to) == std::string("opaque:") + sample.text);
+    CHECK(erlpy::transcode(erlpy::etf::source(bytes_view(bytes)), to) ==
+          std::string("opaque:") + sample.text);
     REQUIRE(to.last_opaque);
     CHECK(to.last_opaque->kind() == sample.kind);
     byte_buffer back;
@@ -193,8 +196,8 @@ TEST_CASE("a buffer shares its owner where there is one, and else is a copy", "[
 
 TEST_CASE("a request is taken apart without converting it", "[etf]") {
   using namespace erlpy::etf;
-  const byte_buffer request =
-      bytes_of("83 68 05 7704\"call\" 6e0400ffffffff 6d00000004\"math\" 6b0002 0102 74 00000001 7701\"k\" 6a");
+  const byte_buffer request = bytes_of(
+      "83 68 05 7704\"call\" 6e0400ffffffff 6d00000004\"math\" 6b0002 0102 74 00000001 7701\"k\" 6a");
   const term whole = read_term(request);
   std::vector<term> parts;
   REQUIRE(tuple_elements(whole, parts));
@@ -215,8 +218,7 @@ TEST_CASE("a request is taken apart without converting it", "[etf]") {
   CHECK_FALSE(tuple_elements(parts[0], parts));
   CHECK(parts.empty());
   spelling_sink to;
-  CHECK(erlpy::transcode(source(whole), to) ==
-        "{atom:call 4294967295 binary:\"math\" [1 2] #{atom:k=>[]}}");
+  CHECK(erlpy::transcode(source(whole), to) == "{atom:call 4294967295 binary:\"math\" [1 2] #{atom:k=>[]}}");
   const byte_buffer list = bytes_of("6c00000002 6101 6102 6a");
   CHECK(list_elements(read_term(list), parts));
   CHECK(parts.size() == 2);

@@ -109,7 +109,8 @@ class spelling_sink {
     return "shared:" + spell(bytes->view());
   }
   template <class Fill>
-  std::string ndarray(std::string_view dtype, std::span<const std::int64_t> shape, std::size_t n, Fill&& fill) {
+  std::string ndarray(std::string_view dtype, std::span<const std::int64_t> shape, std::size_t n,
+                      Fill&& fill) {
     erlpy::byte_buffer room(n);
     fill(std::span(room));
     return array(dtype, shape, room);
@@ -136,7 +137,8 @@ class spelling_sink {
   erlpy::opaque_ptr last_opaque;
 
  private:
-  static std::string array(std::string_view dtype, std::span<const std::int64_t> shape, erlpy::bytes_view bytes) {
+  static std::string array(std::string_view dtype, std::span<const std::int64_t> shape,
+                           erlpy::bytes_view bytes) {
     std::string out = "ndarray:" + std::string(dtype) + "(";
     for (const std::int64_t extent : shape) out += std::to_string(extent) + ",";
     return out + ")" + spell(bytes);
@@ -148,7 +150,9 @@ inline std::string spelled(erlpy::bytes_view payload, erlpy::walk_limits limits 
   spelling_sink to;
   return erlpy::transcode(erlpy::etf::source(payload, limits), to);
 }
-inline std::string spelled(std::string_view hexadecimal) { return spelled(erlpy::bytes_view(bytes_of(hexadecimal))); }
+inline std::string spelled(std::string_view hexadecimal) {
+  return spelled(erlpy::bytes_view(bytes_of(hexadecimal)));
+}
 
 inline erlpy::byte_buffer reencoded(erlpy::bytes_view payload, erlpy::walk_limits limits = {}) {
   erlpy::etf::sink to;

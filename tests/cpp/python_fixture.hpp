@@ -6,12 +6,6 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
-
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -25,6 +19,8 @@
 #include <erlpy/python/gil.hpp>
 #include <erlpy/python/sink.hpp>
 #include <erlpy/python/source.hpp>
+
+#include "catch.hpp"
 
 namespace test {
 

@@ -10,15 +10,23 @@
 timeout_test_() ->
     py_test:cases(?MODULE, 120).
 
+%% Other programs on the machine can hold any thread up for longer than that: one
+%% attempt of five has to be on time, while each has to time out.
 on_time(Timeout, Fun) ->
+    on_time(Timeout, Fun, 5, []).
+
+on_time(Timeout, _Fun, 0, Times) ->
+    error({late, Timeout, Times});
+on_time(Timeout, Fun, Attempts, Times) ->
     {Time, Result} = py_test:elapsed(Fun),
     ?assertEqual({error, timeout}, Result),
-    ?assertMatch({_, _, true}, {Timeout, Time, Time >= Timeout - 1 andalso Time < Timeout + ?SLACK}).
+    ?assert(Time >= Timeout - 1),
+    Time < Timeout + ?SLACK orelse on_time(Timeout, Fun, Attempts - 1, [Time | Times]).
 
 soon(Fun) ->
     {Time, Result} = py_test:elapsed(Fun),
     ?assertEqual({ok, 2}, Result),
-    ?assertMatch({_, true}, {Time, Time < 500}).
+    ?assertMatch({_, true}, {Time, Time < 1000}).
 
 case_python_loop() ->
     ok = py:exec("def spin():\n    while True: pass"),
@@ -61,7 +69,7 @@ case_zz_gil_kept() ->
     ?assertEqual([], py_test:mailbox()).
 
 case_timeout_is_seen_by_python() ->
-    ok = py:exec("seen = []\ndef spin():\n    try:\n        while True: x = 1\n"
+    ok = py:exec("seen = []\ndef spin():\n    try:\n        while True:\n            x = 1\n            y = 2\n"
                  "    except BaseException as e:\n        seen.append((type(e).__module__, type(e).__name__, isinstance(e, Exception)))\n"
                  "        raise"),
     {error, timeout} = py:call('__main__', spin, [], #{}, 50),

@@ -56,7 +56,9 @@ class sink {
 
   value_type none() { return atom(crossing::none_atom); }
   value_type boolean(bool flag) { return atom(flag ? crossing::true_atom : crossing::false_atom); }
-  value_type integer(std::int64_t value) { return wrote([&] { out_.integer(value); }); }
+  value_type integer(std::int64_t value) {
+    return wrote([&] { out_.integer(value); });
+  }
   value_type big_integer(bool negative, bytes_view magnitude) {
     return wrote([&] { out_.big_integer(negative, magnitude); });
   }
@@ -66,23 +68,29 @@ class sink {
     return atom(value < 0 ? crossing::neg_infinity_atom : crossing::infinity_atom);
   }
   // Throws conversion_error (value) for more than 255 characters.
-  value_type atom(std::string_view text) { return wrote([&] { out_.atom(text); }); }
+  value_type atom(std::string_view text) {
+    return wrote([&] { out_.atom(text); });
+  }
   value_type text(std::string_view text) { return binary(as_bytes(text)); }
   value_type bytes(bytes_view bytes) { return binary(bytes); }
-  value_type binary(bytes_view bytes) { return wrote([&] { out_.binary(bytes); }); }
+  value_type binary(bytes_view bytes) {
+    return wrote([&] { out_.binary(bytes); });
+  }
   value_type shared(const shared_bytes_ptr& bytes) { return binary(bytes->view()); }
   template <class Fill>
   value_type bytes_from(std::size_t n, Fill&& fill) {
     return wrote([&] { std::forward<Fill>(fill)(out_.binary_of(n)); });
   }
   template <class Fill>
-  value_type ndarray(std::string_view dtype, std::span<const std::int64_t> shape, std::size_t n, Fill&& fill) {
+  value_type ndarray(std::string_view dtype, std::span<const std::int64_t> shape, std::size_t n,
+                     Fill&& fill) {
     return wrote([&] {
       out_.ndarray_head(dtype, shape);
       std::forward<Fill>(fill)(out_.binary_of(n));
     });
   }
-  value_type ndarray(std::string_view dtype, std::span<const std::int64_t> shape, const shared_bytes_ptr& bytes) {
+  value_type ndarray(std::string_view dtype, std::span<const std::int64_t> shape,
+                     const shared_bytes_ptr& bytes) {
     return wrote([&] {
       out_.ndarray_head(dtype, shape);
       out_.binary(bytes->view());
@@ -91,7 +99,9 @@ class sink {
   value_type opaque(const opaque_handle auto& handle) {
     return wrote([&] { handle.external(out_.buffer()); });
   }
-  value_type object(object_ref object) { return wrote([&] { out_.object(object); }); }
+  value_type object(object_ref object) {
+    return wrote([&] { out_.object(object); });
+  }
 
   sequence list(std::size_t n);
   sequence tuple(std::size_t n);

@@ -29,7 +29,8 @@ class source {
     if (payload_.empty() || payload_.front() != version_byte) return;
     payload_ = payload_.subspan(1);
     base_ = 1;
-    if (payload_.empty() || payload_.front() != std::byte{static_cast<unsigned char>(tag::compressed)}) return;
+    if (payload_.empty() || payload_.front() != std::byte{static_cast<unsigned char>(tag::compressed)})
+      return;
     detail::reader in(payload_.subspan(1), 2);
     owner_ = detail::inflate_term(in);
     payload_ = owner_->view();

@@ -85,7 +85,9 @@ struct bits {
   if (whole != 0)
     if (const int order = std::memcmp(x.bytes.data(), y.bytes.data(), whole); order != 0) return order <=> 0;
   if (const auto rest = static_cast<unsigned>(shared % 8); rest != 0) {
-    const auto top = [&](const bits& from) { return std::to_integer<unsigned>(from.bytes[whole]) >> (8U - rest); };
+    const auto top = [&](const bits& from) {
+      return std::to_integer<unsigned>(from.bytes[whole]) >> (8U - rest);
+    };
     if (top(x) != top(y)) return top(x) <=> top(y);
   }
   return x.count <=> y.count;
@@ -203,7 +205,8 @@ class comparer {
     const std::vector<entry> x = sorted_entries(a, size);
     const std::vector<entry> y = sorted_entries(b, size);
     for (std::size_t i = 0; i < x.size(); ++i)
-      if (const auto result = terms(x[i].key, y[i].key, number_order::integers_first); result != 0) return result;
+      if (const auto result = terms(x[i].key, y[i].key, number_order::integers_first); result != 0)
+        return result;
     for (std::size_t i = 0; i < x.size(); ++i)
       if (const auto result = terms(x[i].value, y[i].value, order); result != 0) return result;
     return std::strong_ordering::equal;
@@ -228,7 +231,8 @@ class comparer {
     const std::uint64_t b_free = b.u32();
     if (const auto result = sequences(a, b, 3, order); result != 0) return result;
     if (a_free != b_free) return a_free <=> b_free;
-    if (const int result = std::memcmp(a_code.data(), b_code.data(), a_code.size()); result != 0) return result <=> 0;
+    if (const int result = std::memcmp(a_code.data(), b_code.data(), a_code.size()); result != 0)
+      return result <=> 0;
     (void)skip(a);
     (void)skip(b);
     return sequences(a, b, a_free, order);

@@ -65,9 +65,9 @@ class entries {
     }
     for (std::size_t i = 1; i < elements.size(); ++i)
       if (order(elements[i - 1], elements[i]) == 0)
-        throw conversion_error(fault::value, "two elements of a set become one in Erlang: " +
-                                                 print(elements[i - 1].in(out)) + " and " +
-                                                 print(elements[i].in(out)));
+        throw conversion_error(
+            fault::value, "two elements of a set become one in Erlang: " + print(elements[i - 1].in(out)) +
+                              " and " + print(elements[i].in(out)));
     entries_.resize(first);
   }
 
@@ -87,7 +87,8 @@ class entries {
     });
     for (std::size_t i = 1; i < keys.size(); ++i)
       if (identical(keys[i - 1].in(out), keys[i].in(out), max_depth_))
-        throw conversion_error(fault::value, "two keys of a map become one in Erlang: " + print(keys[i].in(out)));
+        throw conversion_error(fault::value,
+                               "two keys of a map become one in Erlang: " + print(keys[i].in(out)));
   }
 
   static void move_to_order(std::span<entry> elements, std::size_t begin, byte_buffer& out) {

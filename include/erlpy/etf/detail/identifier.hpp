@@ -31,7 +31,8 @@ inline void read_identifier(reader& in, identifier& to) {
   const auto t = static_cast<tag>(in.u8());
   if (t == tag::new_reference || t == tag::newer_reference) {
     to.word_count = in.u16();
-    if (to.word_count == 0 || to.word_count > to.words.size()) fail_at(offset, "a reference of no known size");
+    if (to.word_count == 0 || to.word_count > to.words.size())
+      fail_at(offset, "a reference of no known size");
   }
   to.node = read_atom(in, to.scratch);
   switch (t) {
@@ -49,7 +50,8 @@ inline void read_identifier(reader& in, identifier& to) {
       break;
     default: break;
   }
-  to.creation = t == tag::pid || t == tag::port || t == tag::reference || t == tag::new_reference ? in.u8() : in.u32();
+  to.creation =
+      t == tag::pid || t == tag::port || t == tag::reference || t == tag::new_reference ? in.u8() : in.u32();
   if (t == tag::new_reference || t == tag::newer_reference)
     for (std::size_t i = 0; i < to.word_count; ++i) to.words[i] = in.u32();
   while (to.word_count > 1 && to.words[to.word_count - 1] == 0) --to.word_count;

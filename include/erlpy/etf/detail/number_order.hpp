@@ -31,9 +31,12 @@ enum class number_order : std::uint8_t { by_value, integers_first };
 [[nodiscard]] inline std::strong_ordering compare_integers(const number& a, const number& b) noexcept {
   if (a.kind == number_kind::small && b.kind == number_kind::small) return a.integer <=> b.integer;
   // One that does not fit 64 bits is farther from zero than any that does.
-  if (a.kind == number_kind::small) return b.negative ? std::strong_ordering::greater : std::strong_ordering::less;
-  if (b.kind == number_kind::small) return a.negative ? std::strong_ordering::less : std::strong_ordering::greater;
-  if (a.negative != b.negative) return a.negative ? std::strong_ordering::less : std::strong_ordering::greater;
+  if (a.kind == number_kind::small)
+    return b.negative ? std::strong_ordering::greater : std::strong_ordering::less;
+  if (b.kind == number_kind::small)
+    return a.negative ? std::strong_ordering::less : std::strong_ordering::greater;
+  if (a.negative != b.negative)
+    return a.negative ? std::strong_ordering::less : std::strong_ordering::greater;
   const auto order = compare_magnitudes(a.magnitude, b.magnitude);
   return a.negative ? reversed(order) : order;
 }
@@ -55,7 +58,8 @@ enum class number_order : std::uint8_t { by_value, integers_first };
   return compare_magnitudes(integer, magnitude);
 }
 
-[[nodiscard]] inline std::strong_ordering compare_integer_to_float(const number& integer, double real) noexcept {
+[[nodiscard]] inline std::strong_ordering compare_integer_to_float(const number& integer,
+                                                                   double real) noexcept {
   if (integer.kind == number_kind::big) {
     if (integer.negative != (real < 0))
       return integer.negative ? std::strong_ordering::less : std::strong_ordering::greater;

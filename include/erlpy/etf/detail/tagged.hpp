@@ -92,7 +92,8 @@ inline void read_ndarray(reader& in, tagged& to) {
   } else {
     in.fail("an '$ndarray' whose dtype is neither a binary nor an atom");
   }
-  if (to.dtype.empty() || !erlpy::detail::is_ascii(to.dtype)) in.fail("an '$ndarray' whose dtype is not ASCII");
+  if (to.dtype.empty() || !erlpy::detail::is_ascii(to.dtype))
+    in.fail("an '$ndarray' whose dtype is not ASCII");
   read_shape(in, to);
   if (in.peek() != tag::binary) in.fail("an '$ndarray' without a binary");
   in.skip(1);

@@ -29,7 +29,9 @@ class writer {
 
   [[nodiscard]] byte_buffer& buffer() noexcept { return out_; }
   [[nodiscard]] std::size_t size() const noexcept { return out_.size(); }
-  void cut(std::size_t size) noexcept { out_.erase(out_.begin() + static_cast<std::ptrdiff_t>(size), out_.end()); }
+  void cut(std::size_t size) noexcept {
+    out_.erase(out_.begin() + static_cast<std::ptrdiff_t>(size), out_.end());
+  }
 
   void u8(std::uint8_t value) { out_.push_back(std::byte{value}); }
 
@@ -41,7 +43,8 @@ class writer {
       put(tag::integer, static_cast<std::uint32_t>(value));
     } else {
       const bool negative = value < 0;
-      magnitude(negative, negative ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value));
+      magnitude(negative,
+                negative ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value));
     }
   }
   void unsigned_integer(std::uint64_t value) {
@@ -55,7 +58,8 @@ class writer {
     while (!digits.empty() && digits.back() == std::byte{0}) digits = digits.first(digits.size() - 1);
     if (digits.size() <= 8) {
       std::uint64_t value = 0;
-      for (std::size_t i = digits.size(); i-- > 0;) value = (value << 8U) | std::to_integer<std::uint64_t>(digits[i]);
+      for (std::size_t i = digits.size(); i-- > 0;)
+        value = (value << 8U) | std::to_integer<std::uint64_t>(digits[i]);
       constexpr std::uint64_t lowest = std::uint64_t{1} << 31U;
       if (!negative)
         unsigned_integer(value);
