@@ -62,9 +62,15 @@ handle_info(_Message, State) ->
 -spec terminate(term(), #state{}) -> ok.
 terminate(_Reason, #state{pool = #py_pool{native = Native, name = Name}, grace = Grace}) ->
     _ = persistent_term:erase({py_pool, Name}),
-    ok = py_nif:pool_stop(Native),
-    receive
-        {py_pool_stopped, Native} -> ok
-    after stop_time(Grace) ->
-        ok
+    %% badarg: the NIF's module was deleted and loaded anew, and the library then
+    %% knows nothing of the pools before.
+    try py_nif:pool_stop(Native) of
+        ok ->
+            receive
+                {py_pool_stopped, Native} -> ok
+            after stop_time(Grace) ->
+                ok
+            end
+    catch
+        error:badarg -> ok
     end.

@@ -14,7 +14,9 @@ start_pool(Name, Opts) ->
     Spec = (py_pool:child_spec(Name, Opts))#{restart => temporary},
     try supervisor:start_child(?MODULE, Spec) of
         {ok, Pid} when is_pid(Pid) -> {ok, Pid};
-        {error, Reason} -> {error, py_pool_sup:root_cause(Reason)}
+        %% A supervisor tells the child with the reason.
+        {error, {Reason, Child}} when element(1, Child) =:= child -> {error, Reason};
+        {error, Reason} -> {error, Reason}
     catch
         exit:{noproc, _} -> {error, {not_started, erlang_python}}
     end.

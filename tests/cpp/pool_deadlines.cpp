@@ -48,6 +48,7 @@ TEST_CASE("a worker that sleeps is replaced and its namespace is inherited", "[p
   REQUIRE(behind.get(1s) == "42");
   REQUIRE(workers->stats().workers[0].restarts == 1);
   REQUIRE(workers->stats().abandoned == 1);
+  REQUIRE(workers.replaced() == 1);
   REQUIRE(eventually([&] { return workers->stats().abandoned == 0; }));
 }
 

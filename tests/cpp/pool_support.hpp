@@ -87,6 +87,10 @@ class test_pool {
                                       state->started.push_back(kind ? *kind + ": " + text : text);
                                       state->changed.notify_all();
                                     },
+                                    [state = state_](std::size_t) {
+                                      const std::lock_guard lock(state->mutex);
+                                      ++state->replaced;
+                                    },
                                     [state = state_] {
                                       const std::lock_guard lock(state->mutex);
                                       state->stopped = true;
@@ -109,6 +113,11 @@ class test_pool {
   [[nodiscard]] std::vector<std::string> started() {
     const std::lock_guard lock(state_->mutex);
     return state_->started;
+  }
+
+  [[nodiscard]] int replaced() {
+    const std::lock_guard lock(state_->mutex);
+    return state_->replaced;
   }
 
   [[nodiscard]] call submit(std::function<std::string(pool::worker&)> body, std::size_t slot = pool::mailbox::any) {
@@ -149,6 +158,7 @@ class test_pool {
     std::mutex mutex;
     std::condition_variable changed;
     std::vector<std::string> started;
+    int replaced = 0;
     bool stopped = false;
   };
 

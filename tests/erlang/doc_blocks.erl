@@ -85,7 +85,8 @@ run(#{text := Text, line := Line}, Bindings) ->
 -spec value(string(), erl_eval:binding_struct()) -> term().
 value(Text, Bindings) ->
     [Tokens] = sentences(Text ++ ".", 1),
-    {value, Value, _} = evaluate(Tokens, 1, Bindings),
+    {ok, Exprs} = erl_parse:parse_exprs(Tokens),
+    {value, Value, _} = erl_eval:exprs(Exprs, Bindings),
     Value.
 
 -spec show(term()) -> string().
@@ -125,9 +126,15 @@ numbered(Document) ->
 %% Erlang ------------------------------------------------------------------------
 
 load(Text, Line) ->
-    Forms = [begin {ok, Form} = erl_parse:parse_form(Tokens), Form end || Tokens <- sentences(Text, Line)],
-    case compile:forms(Forms, [binary, return_errors]) of
-        {ok, Module, Binary} -> {module, Module} = code:load_binary(Module, "document", Binary);
+    [{attribute, _, module, Module}] = [Form || {ok, Form} <- [erl_parse:parse_form(hd(sentences(Text, Line)))]],
+    Dir = py_test:tmp_dir(),
+    File = filename:join(Dir, atom_to_list(Module) ++ ".erl"),
+    ok = file:write_file(File, unicode:characters_to_binary(Text)),
+    Result = compile:file(File, [binary, return_errors]),
+    ok = file:delete(File),
+    ok = file:del_dir(Dir),
+    case Result of
+        {ok, Module, Binary} -> {module, Module} = code:load_binary(Module, File, Binary);
         {error, Errors, _} -> error({line, Line, Errors})
     end.
 

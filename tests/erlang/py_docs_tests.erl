@@ -143,8 +143,10 @@ run_table(#{head := ["Python", "Erlang", "You evaluate", "Erlang gets"]}) -> fun
 run_table(#{head := ["Call", "Argument", "What the error says"]}) -> fun bad_argument/1;
 run_table(#{head := ["Call", "Answer"]}) -> fun answer/1;
 run_table(#{head := ["Option", "Default" | _]}) -> fun option/1;
-run_table(#{head := [_, _]}) -> none;
-run_table(#{head := Head}) -> error({unknown_table, Head}).
+run_table(#{head := [First | _] = Head}) ->
+    Examples = length(Head) > 2 andalso lists:member(First, ["Erlang", "Python", "Call", "Option"]),
+    Examples andalso error({unknown_table, Head}),
+    none.
 
 row(Run, At, Row) ->
     case lists:any(fun lacks_numpy/1, Row) of

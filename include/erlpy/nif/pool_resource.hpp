@@ -34,6 +34,7 @@ class pool_resource {
         std::move(settings),
         pool::pool_events{[self](std::size_t slot, std::optional<std::string> kind,
                                  const std::string& message) { self->tell_started(slot, kind, message); },
+                          [self](std::size_t slot) { self->tell(slot, library::current().names.replaced); },
                           [self] { self->tell_stopped(); }});
   }
 
@@ -53,8 +54,23 @@ class pool_resource {
   }
 
  private:
-  void tell_started(std::size_t slot, const std::optional<std::string>& kind,
-                    const std::string& message) noexcept {
+  void tell_started(std::size_t slot, const std::optional<std::string>& kind, const std::string& message) noexcept {
+    const atoms& names = library::current().names;
+    if (!kind && message.empty()) return tell(slot, names.ready);
+    tell(slot, names.failed, [&](ErlNifEnv* env) { return reason(env, kind, message); });
+  }
+
+  void tell(std::size_t slot, ERL_NIF_TERM event) noexcept {
+    send_event(slot, [event](ErlNifEnv*) { return event; });
+  }
+  template <class Detail>
+  void tell(std::size_t slot, ERL_NIF_TERM event, Detail detail) noexcept {
+    send_event(slot, [&](ErlNifEnv* env) { return enif_make_tuple2(env, event, detail(env)); });
+  }
+
+  // {py_worker, Pool, Index, Event} to who started the worker.
+  template <class Event>
+  void send_event(std::size_t slot, Event event) noexcept {
     try {
       std::optional<ErlNifPid> to;
       {
@@ -63,13 +79,9 @@ class pool_resource {
       }
       if (!to) return;
       const env_ptr env = make_env();
-      const atoms& names = library::current().names;
-      ERL_NIF_TERM event = names.ready;
-      if (kind || !message.empty())
-        event = enif_make_tuple2(env.get(), names.failed, reason(env.get(), kind, message));
       send(*to, env.get(),
-           enif_make_tuple4(env.get(), names.py_worker, enif_make_resource(env.get(), this),
-                            enif_make_uint64(env.get(), slot), event));
+           enif_make_tuple4(env.get(), library::current().names.py_worker, enif_make_resource(env.get(), this),
+                            enif_make_uint64(env.get(), slot), event(env.get())));
     } catch (...) {
       // Out of memory: the starter's own time-out tells it.
     }

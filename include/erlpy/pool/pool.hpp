@@ -25,6 +25,7 @@ namespace erlpy::pool {
 // What the owner of a pool hears. Called on pool threads; must not block.
 struct pool_events {
   std::function<void(std::size_t slot, std::optional<std::string> class_name, std::string message)> started;
+  std::function<void(std::size_t slot)> replaced;
   std::function<void()> stopped;
 };
 
@@ -258,6 +259,7 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
       }
     }
     if (added) {
+      events_.replaced(added->place().index);
       run_in_thread(added);
     } else {
       // Stuck for want of a thread: look again, until the job ends or another thread has come back.

@@ -37,7 +37,7 @@ class object_table {
     if (free_.empty()) {
       index = static_cast<std::uint32_t>(entries_.size());
       entries_.emplace_back();
-      free_.reserve(entries_.size());  // so that drain() never allocates for it
+      if (free_.capacity() < entries_.size()) free_.reserve(entries_.capacity());  // drain() never allocates
     } else {
       index = free_.back();
       free_.pop_back();
