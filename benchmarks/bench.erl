@@ -11,7 +11,7 @@ start() ->
     io:format("OTP ~s, Python ~s, ~b schedulers~n",
               [erlang:system_info(otp_release), hd(binary:split(Version, <<" ">>)),
                erlang:system_info(schedulers_online)]),
-    io:format("Wall-clock times: on a busy machine look at the ratios.~n").
+    io:format("Wall-clock times unless said otherwise: on a busy machine trust the ratios more.~n").
 
 %% Nanoseconds that Fun took.
 time(Fun) ->
@@ -45,9 +45,11 @@ title(Format, Args) ->
 %% The first column to the left, the others to the right.
 table(Head, Rows) ->
     Cells = [[unicode:characters_to_list(Cell) || Cell <- Row] || Row <- [Head | Rows]],
-    Widths = lists:foldl(fun(Row, Widest) -> [max(string:length(Cell), Width) || {Cell, Width} <- lists:zip(Row, Widest)] end,
-                         [0 || _ <- Head], Cells),
+    Widths = lists:foldl(fun wider/2, [0 || _ <- Head], Cells),
     lists:foreach(fun(Row) -> io:format("~ts~n", [line(lists:zip(Row, Widths))]) end, Cells).
+
+wider(Row, Widths) ->
+    [max(string:length(Cell), Width) || {Cell, Width} <- lists:zip(Row, Widths)].
 
 line([{First, Width} | Others]) ->
     [string:pad(First, Width) | ["  " ++ string:pad(Cell, W, leading) || {Cell, W} <- Others]].
@@ -64,7 +66,10 @@ grouped(Value) ->
 
 %% What the project expects, beside what came out. A verdict, never a failure.
 expect(What, Measured, Good) ->
-    io:format("expected ~ts: ~ts (~s)~n", [What, Measured, case Good of true -> "met"; false -> "not met here" end]).
+    io:format("expected ~ts: ~ts (~s)~n", [What, Measured, verdict(Good)]).
+
+verdict(true) -> "met";
+verdict(false) -> "not met here".
 
 %% Resident memory of the VM in MiB, `unknown' where there is no /proc.
 resident() ->

@@ -86,9 +86,10 @@ copy(Term) ->
 
 %% The worker that exec() bound this process to.
 bound_worker() ->
-    {ok, Name} = py:eval(<<"__import__('threading').get_ident()">>),
+    Thread = <<"__import__('threading').get_ident()">>,
+    {ok, Bound} = py:eval(Thread),
     [Worker] = [Number || Number <- lists:seq(1, workers()),
-                          {ok, Name} =:= py:eval(<<"__import__('threading').get_ident()">>, #{}, #{worker => Number})],
+                          {ok, Bound} =:= py:eval(Thread, #{}, #{worker => Number})],
     Worker.
 
 workers() ->
@@ -101,20 +102,23 @@ to_python(Measured) ->
                  "(worker - free) / loads"],
                 [[Name | [ns(Key, M) || Key <- [in, in_worker, copy, free, loads, t2b]]]
                  ++ [x(ratio(in, loads, M)), x(converting(M))] || {Name, M} <- Measured]),
-    verdicts("conversion to Python within 2x of marshal.loads", 2, [{Name, converting(M)} || {Name, M} <- Measured]).
+    verdicts("conversion to Python within 2x of marshal.loads", 2,
+             [{Name, converting(M)} || {Name, M} <- Measured]).
 
 back(Measured) ->
     bench:title("Back: py:eval(<<\"value\">>), ns an element (median of ~b rounds)", [?ROUNDS]),
     bench:table(["", "call", "worker", "copy", "binary_to_term", "marshal.dumps", "call / binary_to_term"],
-                [[Name | [ns(Key, M) || Key <- [back, back_worker, copy, b2t, dumps]]] ++ [x(ratio(back, b2t, M))]
-                 || {Name, M} <- Measured]),
-    verdicts("back within 4x of binary_to_term", 4, [{Name, ratio(back, b2t, M)} || {Name, M} <- Measured]).
+                [[Name | [ns(Key, M) || Key <- [back, back_worker, copy, b2t, dumps]]]
+                 ++ [x(ratio(back, b2t, M))] || {Name, M} <- Measured]),
+    verdicts("back within 4x of binary_to_term", 4,
+             [{Name, ratio(back, b2t, M)} || {Name, M} <- Measured]).
 
 ratio(Key, Reference, Rounds) ->
     bench:ratio(values(Key, Rounds), values(Reference, Rounds)).
 
 converting(Rounds) ->
-    bench:ratio([max(0, Worker - Free) || #{in_worker := Worker, free := Free} <- Rounds], values(loads, Rounds)).
+    bench:ratio([max(0, Worker - Free) || #{in_worker := Worker, free := Free} <- Rounds],
+                values(loads, Rounds)).
 
 values(Key, Rounds) -> [maps:get(Key, Round) || Round <- Rounds].
 

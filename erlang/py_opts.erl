@@ -24,6 +24,8 @@
                   max_depth := pos_integer()}.
 
 -define(MAX_TIMEOUT, 16#FFFFFFFF).
+%% Bytes of stack kept for each level that a converted value may nest: about five times what is used.
+-define(STACK_PER_LEVEL, 1024).
 -define(FLAG_TRACEBACK, 1).
 -define(FLAG_ATOMS, 2).
 -define(NONE, {default, any, default, 0}).
@@ -74,11 +76,17 @@ pool(Opts) ->
                                   is_map_key(Key, known())]),
     try
         Given = maps:map(fun checked/2, maps:merge(Env, Opts)),
-        #{num_workers := Size} = Config = maps:merge(defaults(), Given),
-        {ok, maps:merge(#{max_abandoned => Size, python => <<>>}, Config)}
+        #{num_workers := Size, stack_size := Stack} = Config = maps:merge(defaults(), Given),
+        {ok, depth(Opts, Stack, maps:merge(#{max_abandoned => Size, python => <<>>}, Config))}
     catch
         throw:{bad_option, _, _} = Reason -> {error, Reason}
     end.
+
+%% A conversion nests on the worker's stack: the default bends to it, what was asked for must fit.
+depth(#{max_depth := Depth}, Stack, _Config) when Depth > Stack div ?STACK_PER_LEVEL ->
+    throw({bad_option, max_depth, Depth});
+depth(_Opts, Stack, #{max_depth := Depth} = Config) ->
+    Config#{max_depth := min(Depth, Stack div ?STACK_PER_LEVEL)}.
 
 %% What the application environment says where nobody has changed it. Without an
 %% entry there: max_abandoned (num_workers), python (the one built against).

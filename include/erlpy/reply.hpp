@@ -69,14 +69,18 @@ class reply_writer {
   [[nodiscard]] auto frames(const python::failure& failed) {
     auto& to = format_.sink();
     auto list = to.list(failed.frames.size());
-    for (const python::frame& each : failed.frames) {
-      auto tuple = to.tuple(3);
-      tuple.push(to.text(each.file));
-      tuple.push(to.integer(each.line));
-      tuple.push(to.text(each.function));
-      list.push(tuple.finish());
-    }
+    for (const python::frame& each : failed.frames) list.push(frame(each));
     return list.finish();
+  }
+
+  // The builder ends before its value goes into another: builders nest.
+  [[nodiscard]] auto frame(const python::frame& each) {
+    auto& to = format_.sink();
+    auto tuple = to.tuple(3);
+    tuple.push(to.text(each.file));
+    tuple.push(to.integer(each.line));
+    tuple.push(to.text(each.function));
+    return tuple.finish();
   }
 
   Format& format_;

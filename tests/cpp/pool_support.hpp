@@ -27,7 +27,7 @@ class function_job final : public pool::job {
  public:
   explicit function_job(std::function<std::string(pool::worker&)> body) : body_(std::move(body)) {}
 
-  bool run(pool::worker& on) noexcept override {
+  void run(pool::worker& on) noexcept override {
     std::string text;
     bool good = false;
     try {
@@ -39,8 +39,8 @@ class function_job final : public pool::job {
       text = other.what();
     }
     ran_ = true;
+    on.count(good);
     if (claim()) answer_.set_value(text);
-    return good;
   }
   void refuse(pool::refusal) noexcept override {
     if (claim()) answer_.set_value("stopped");

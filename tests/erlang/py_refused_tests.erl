@@ -107,7 +107,7 @@ case_bad_pool_options() ->
     [?assertEqual({error, {bad_option, Key, Value}}, py_pool:start(py_test:pool_name(), #{Key => Value}))
      || {Key, Value} <- [{num_workers, 0}, {num_workers, two}, {num_workers, 100000}, {max_queue, 0}, {grace, -1},
                          {max_abandoned, -1}, {default_timeout, soon}, {python_path, "abc"}, {python_path, [1]},
-                         {python, 1}, {preload, 1}, {stack_size, 10}, {max_depth, 0}, {isolation, process},
+                         {python, 1}, {preload, 1}, {stack_size, 10}, {max_depth, 0}, {max_depth, 100000}, {isolation, process},
                          {isolation, subinterpreter}, {isolation, none}, {unknown, 1}, {"num_workers", 1}]].
 
 case_another_python() ->

@@ -9,15 +9,18 @@
 -export([eunit/2, suite/3]).
 -export([start/1, init/1, handle_begin/3, handle_end/3, handle_cancel/3, terminate/2]).
 
--record(tally, {file :: string(), passed = 0, failed = 0, skipped = 0}).
+%% groups: the titles of groups, by their place in the tree of tests.
+-record(tally, {file :: string(), passed = 0, failed = 0, skipped = 0, groups = #{}}).
 
 %% Every EUnit test of Module.
 eunit(Module, File) ->
+    ok = io:setopts([{encoding, unicode}]),
     _ = eunit:test(Module, [no_tty, {report, {?MODULE, [{file, File}]}}]),
     halt(0).
 
 %% Every case of a Common Test suite whose compiled module lies in Dir.
 suite(Module, Dir, File) ->
+    ok = io:setopts([{encoding, unicode}]),
     Logs = filename:rootname(File) ++ ".ct",
     ok = filelib:ensure_dir(filename:join(Logs, "file")),
     case ct:run_test([{dir, Dir}, {suite, Module}, {auto_compile, false}, {logdir, Logs}]) of
@@ -34,7 +37,12 @@ start(Options) ->
 init(Options) ->
     receive {start, _Reference} -> #tally{file = proplists:get_value(file, Options)} end.
 
-handle_begin(_Kind, _Data, Tally) ->
+handle_begin(group, Data, #tally{groups = Groups} = Tally) ->
+    case title(Data) of
+        "" -> Tally;
+        Title -> Tally#tally{groups = Groups#{proplists:get_value(id, Data) => Title}}
+    end;
+handle_begin(test, _Data, Tally) ->
     Tally.
 
 handle_end(group, _Data, Tally) ->
@@ -55,6 +63,7 @@ handle_end(test, Data, Tally) ->
 handle_cancel(_Kind, Data, Tally) ->
     case proplists:get_value(reason, Data) of
         undefined -> Tally;
+        {blame, _Culprit} -> Tally;  % counted where it failed
         {abort, {setup_failed, {throw, {skip, Reason}, _Stack}}} -> skipped(Data, Reason, Tally);
         {abort, Reason} -> failed(Data, eunit_lib:format_error(Reason), Tally);
         Reason -> failed(Data, io_lib:format("cancelled: ~tp~n", [Reason]), Tally)
@@ -66,22 +75,29 @@ terminate({error, Reason}, _Tally) ->
     io:format("EUnit gave up: ~tp~n", [Reason]).
 
 skipped(Data, Reason, Tally) ->
-    io:format("skipped: ~ts: ~ts~n", [name(Data), text(Reason)]),
+    io:format("skipped: ~ts: ~ts~n", [name(Data, Tally), text(Reason)]),
     Tally#tally{skipped = Tally#tally.skipped + 1}.
 
 failed(Data, Text, Tally) ->
     io:format("FAILED: ~ts~n~ts~n~ts~n",
-              [name(Data), Text, proplists:get_value(output, Data, <<>>)]),
+              [name(Data, Tally), Text, proplists:get_value(output, Data, <<>>)]),
     Tally#tally{failed = Tally#tally.failed + 1}.
 
-name(Data) ->
+%% The function that the test stems from, and the titles on the way to it.
+name(Data, #tally{groups = Groups}) ->
     Source = case proplists:get_value(source, Data) of
                  {Module, Function, _Arity} -> io_lib:format("~s:~s", [Module, Function]);
                  _ -> "a group"
              end,
-    case proplists:get_value(desc, Data, undefined) of
-        Empty when Empty =:= undefined; Empty =:= ""; Empty =:= <<>> -> Source;
-        Text -> [Source, " ", Text]
+    Id = proplists:get_value(id, Data, []),
+    Above = [maps:get(lists:sublist(Id, N), Groups, "") || N <- lists:seq(0, length(Id) - 1)],
+    lists:join(" / ", [Source | [Title || Title <- Above ++ [title(Data)], Title =/= ""]]).
+
+title(Data) ->
+    case proplists:get_value(desc, Data) of
+        undefined -> "";
+        <<"module '", _/binary>> -> "";
+        Title -> Title
     end.
 
 text(Reason) when is_atom(Reason); is_binary(Reason) -> io_lib:format("~ts", [Reason]);

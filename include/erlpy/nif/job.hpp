@@ -82,8 +82,7 @@ class call_job final : public pool::job {
 
   // pool::job ---------------------------------------------------------------------------------------
 
-  bool run(pool::worker& on) noexcept override {
-    bool good = false;
+  void run(pool::worker& on) noexcept override {
     const library& loaded = library::current();
     try {
       worker_scratch& scratch = worker_scratch::mine();
@@ -91,8 +90,8 @@ class call_job final : public pool::job {
       {
         format terms(env_.get(), loaded.sources, scratch.sinks, loaded.budget, clear_);
         const auto answered = bridge<format>(on, terms, request_, &stop_flag()).run();
-        good = answered.good;
-        if (claim()) send_in(env_.get(), good, answered.result);
+        on.count(answered.good);
+        if (claim()) send_in(env_.get(), answered.good, answered.result);
       }
       scratch.minter.leave();
     } catch (...) {
@@ -101,7 +100,6 @@ class call_job final : public pool::job {
     unwatch(nullptr);
     // Whoever refused this job meanwhile may still be reading the tag: then the destructor frees it.
     if (!refused_.load(std::memory_order_acquire)) discard();
-    return good;
   }
 
   void refuse(pool::refusal why) noexcept override {

@@ -4,6 +4,7 @@
 
 #include <erl_nif.h>
 
+#include <atomic>
 #include <memory>
 #include <utility>
 
@@ -29,13 +30,19 @@ class object_resource {
 
   [[nodiscard]] const home_address& home() const noexcept { return home_; }
   [[nodiscard]] const object_ref& object() const noexcept { return object_; }
-  [[nodiscard]] bool gone() const noexcept { return home_.objects->closed(); }
-  // Any thread: the object is let go on its own worker, soon.
-  void release() noexcept { home_.objects->release(object_.id); }
+  // Released, or its worker has ended.
+  [[nodiscard]] bool gone() const noexcept {
+    return released_.load(std::memory_order_acquire) || home_.objects->closed();
+  }
+  // Any thread: nobody finds the object any more; it is let go on its own worker, soon.
+  void release() noexcept {
+    if (!released_.exchange(true, std::memory_order_acq_rel)) home_.objects->release(object_.id);
+  }
 
  private:
   home_address home_;
   object_ref object_;
+  std::atomic<bool> released_{false};
 };
 
 class object_lookup final : public object_resolver {

@@ -168,7 +168,9 @@ class sink {
     explicit sequence(sink& to) noexcept : sink_(to), base_(to.context_.terms_.size()) {}
     sequence(const sequence&) = delete;
     sequence& operator=(const sequence&) = delete;
-    ~sequence() { sink_.context_.terms_.resize(base_); }
+    ~sequence() {
+      if (!finished_) leave();
+    }
 
     [[nodiscard]] sink& child() noexcept { return sink_; }
     void push(value_type element) { sink_.context_.terms_.push_back(element); }
@@ -179,17 +181,27 @@ class sink {
       if (elements.size() > std::numeric_limits<unsigned>::max())
         throw conversion_error(fault::value, "too many elements for one Erlang term");
       const auto count = static_cast<unsigned>(elements.size());
+      ERL_NIF_TERM made;
       if constexpr (Kind == kind::tuple) {
         if (count > detail::max_arity)
           throw conversion_error(fault::value, "an Erlang tuple has at most 16777215 elements");
-        return enif_make_tuple_from_array(sink_.env_, elements.data(), count);
+        made = enif_make_tuple_from_array(sink_.env_, elements.data(), count);
       } else {
         if constexpr (Kind == kind::set) sort(elements);
-        return enif_make_list_from_array(sink_.env_, elements.data(), count);
+        made = enif_make_list_from_array(sink_.env_, elements.data(), count);
       }
+      leave();
+      return made;
     }
 
    private:
+    // The scratch goes back to what it was: at finish(), so that the builder may live on while its value
+    // is pushed into the one around it.
+    void leave() noexcept {
+      sink_.context_.terms_.resize(base_);
+      finished_ = true;
+    }
+
     static void sort(std::span<ERL_NIF_TERM> elements) {
       const auto before = [](ERL_NIF_TERM a, ERL_NIF_TERM b) { return enif_compare(a, b) < 0; };
       std::sort(elements.begin(), elements.end(), before);
@@ -200,6 +212,7 @@ class sink {
 
     sink& sink_;
     std::size_t base_;
+    bool finished_ = false;
   };
 
   class mapping {
@@ -209,8 +222,7 @@ class sink {
     mapping(const mapping&) = delete;
     mapping& operator=(const mapping&) = delete;
     ~mapping() {
-      sink_.context_.terms_.resize(keys_base_);
-      sink_.context_.values_.resize(values_base_);
+      if (!finished_) leave();
     }
 
     [[nodiscard]] sink& key() noexcept { return sink_; }
@@ -225,13 +237,22 @@ class sink {
       const std::span keys = std::span(sink_.context_.terms_).subspan(keys_base_);
       const std::span values = std::span(sink_.context_.values_).subspan(values_base_);
       sink_.make_slack();
-      return detail::make_map(sink_.env_, keys, values, sink_.context_.maps_at_once_);
+      const ERL_NIF_TERM made = detail::make_map(sink_.env_, keys, values, sink_.context_.maps_at_once_);
+      leave();
+      return made;
     }
 
    private:
+    void leave() noexcept {
+      sink_.context_.terms_.resize(keys_base_);
+      sink_.context_.values_.resize(values_base_);
+      finished_ = true;
+    }
+
     sink& sink_;
     std::size_t keys_base_;
     std::size_t values_base_;
+    bool finished_ = false;
   };
 
   [[nodiscard]] sequence<kind::list> list(std::size_t) noexcept { return sequence<kind::list>(*this); }

@@ -27,9 +27,9 @@ class job {
   job(const job&) = delete;
   job& operator=(const job&) = delete;
 
-  // On the worker, attached to its interpreter. Answers if claim() says so. Returns whether the call
-  // succeeded (for statistics only).
-  virtual bool run(worker& on) noexcept = 0;
+  // On the worker, attached to its interpreter. Tells it with worker::count() how the call went, then
+  // answers if claim() says so.
+  virtual void run(worker& on) noexcept = 0;
   // Any thread, without the GIL, instead of run() or while it runs: answers with the reason if claim()
   // says so.
   virtual void refuse(refusal why) noexcept = 0;

@@ -135,11 +135,11 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
         try {
           self->run_first(index);
         } catch (const std::exception& failed) {
-          self->events_.started(index, std::nullopt, failed.what());
+          self->announce(index, std::nullopt, failed.what());
         }
       });
     } catch (const std::exception& failed) {
-      events_.started(index, std::nullopt, failed.what());
+      announce(index, std::nullopt, failed.what());
     }
   }
 
@@ -147,13 +147,15 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
     auto& python = python::runtime::start({settings_.python, settings_.default_python, settings_.python_path});
     std::shared_ptr<worker> added;
     {
-      const std::lock_guard lock(mutex_);
+      std::unique_lock lock(mutex_);
       runtime_ = &python;
       drops_ = python.main_interpreter()->drops();
       seat& here = seats_[index - 1];
       if (stopped_) return;
       if (here.thread) {
-        if (here.ready) events_.started(index, std::nullopt, "");
+        const bool ready = here.ready;
+        lock.unlock();
+        if (ready) announce(index, std::nullopt, "");
         return;
       }
       if (!here.place.objects) {
@@ -194,9 +196,9 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
       }
     }
     if (failed) {
-      events_.started(index, failed->kind, failed->message);
+      announce(index, failed->kind, failed->message);
     } else {
-      events_.started(index, std::nullopt, "");
+      announce(index, std::nullopt, "");
     }
   }
 
@@ -282,7 +284,7 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
     try {
       detail::start_thread("erlpy-worker", settings_.stack_size, [added] { added->main(); });
     } catch (const std::exception& failed) {
-      events_.started(added->place().index, std::nullopt, failed.what());
+      announce(added->place().index, std::nullopt, failed.what());
     }
   }
 
@@ -302,9 +304,24 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
   }
 
   // Nothing runs any more. The events go, and with them what they keep alive.
+  // Both the last worker and shut_down() may find that they are the last.
   void finish() {
-    const pool_events last = std::exchange(events_, {});
-    last.stopped();
+    pool_events last;
+    {
+      const std::lock_guard lock(mutex_);
+      last = std::exchange(events_, {});
+    }
+    if (last.stopped) last.stopped();
+  }
+
+  // Without the lock. Nobody hears of a worker that starts, or fails to, after the pool has stopped.
+  void announce(std::size_t slot, std::optional<std::string> class_name, std::string message) {
+    std::function<void(std::size_t, std::optional<std::string>, std::string)> started;
+    {
+      const std::lock_guard lock(mutex_);
+      started = events_.started;
+    }
+    if (started) started(slot, std::move(class_name), std::move(message));
   }
 
   void shut_down() {

@@ -74,6 +74,12 @@ class worker : public std::enable_shared_from_this<worker> {
   [[nodiscard]] const options& settings() const noexcept { return settings_; }
   [[nodiscard]] slot& place() const noexcept { return place_; }
 
+  // From a job, before it answers: so that a caller with an answer finds its call in the statistics.
+  void count(bool good) noexcept {
+    place_.calls.fetch_add(1, std::memory_order_relaxed);
+    if (!good) place_.errors.fetch_add(1, std::memory_order_relaxed);
+  }
+
   // Runs an awaitable on this thread's event loop to its end. From a job.
   [[nodiscard]] python::ref await(const python::ref& awaitable) {
     const auto& helpers = home_->helpers();
@@ -215,9 +221,7 @@ class worker : public std::enable_shared_from_this<worker> {
       current_ = next.get();
     }
     if (next->result() == outcome::open) {
-      const bool good = next->run(*this);
-      place_.calls.fetch_add(1, std::memory_order_relaxed);
-      if (!good) place_.errors.fetch_add(1, std::memory_order_relaxed);
+      next->run(*this);
     } else {
       next->discard();
     }
