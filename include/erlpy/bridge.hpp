@@ -196,7 +196,10 @@ class bridge {
     return python::attribute(module.get(), name.get());
   }
 
-  [[nodiscard]] python::ref take(const term& from) { return transcode(format_.source(from, limits_), into_); }
+  [[nodiscard]] python::ref take(const term& from) {
+    const python::compat::collector_pause pause;
+    return transcode(format_.source(from, limits_), into_);
+  }
 
   [[nodiscard]] value give(const python::ref& result) {
     return transcode(python::source(on_.context(), result.get(), limits_), format_.sink());
