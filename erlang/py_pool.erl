@@ -11,7 +11,7 @@
 -include("py_pool.hrl").
 
 -export([start/2, stop/1, child_spec/2, stats/1]).
--export_type([opts/0]).
+-export_type([opts/0, stats/0]).
 
 -type opts() :: #{num_workers => pos_integer(),
                   isolation => shared,
@@ -24,6 +24,27 @@
                   preload => py:code(),
                   stack_size => pos_integer(),
                   max_depth => pos_integer()}.
+
+-type stats() :: #{workers := [worker_stats()],
+                   queued := non_neg_integer(),
+                   calls := non_neg_integer(),
+                   errors := non_neg_integer(),
+                   timeouts := non_neg_integer(),
+                   overloads := non_neg_integer(),
+                   restarts := non_neg_integer(),
+                   abandoned := non_neg_integer(),
+                   objects := non_neg_integer(),
+                   busy_us := non_neg_integer(),
+                   gil_stalled := boolean()}.
+
+-type worker_stats() :: #{index := pos_integer(),
+                          state := down | starting | idle | busy | stuck,
+                          queued := non_neg_integer(),
+                          calls := non_neg_integer(),
+                          errors := non_neg_integer(),
+                          restarts := non_neg_integer(),
+                          objects := non_neg_integer(),
+                          busy_us := non_neg_integer()}.
 
 %% @doc Starts a pool under the application's supervisor, and returns when all its
 %% workers are ready. Errors: `{bad_option, Key, Value}', `{already_started, Pid}',
@@ -66,8 +87,13 @@ child_spec(Name, Opts) ->
         throw:{badarg, Cause} -> erlang:error(badarg, [Name, Opts], py_error:info(Cause))
     end.
 
-%% @doc Counters of a pool.
--spec stats(Name :: atom()) -> {ok, map()} | {error, {no_pool, atom()}}.
+%% @doc Counters of a pool, since it started, and what it is doing now: cheap to
+%% read. `queued' counts the calls that wait, `overloads' those that were refused,
+%% `timeouts' those given up by their callers' time-outs, `restarts' the workers that were replaced,
+%% `abandoned' the threads that were replaced and still run, `objects' the Python
+%% objects that Erlang holds, `busy_us' the microseconds spent in calls.
+%% `gil_stalled': C code keeps the GIL, and nothing of Python runs until it returns.
+-spec stats(Name :: atom()) -> {ok, stats()} | {error, {no_pool, atom()}}.
 stats(Name) when is_atom(Name) ->
     case py_pool_owner:lookup(Name) of
         #py_pool{native = Native} -> {ok, py_nif:pool_stats(Native)};

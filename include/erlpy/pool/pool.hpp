@@ -144,7 +144,7 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
   }
 
   void run_first(std::size_t index) {
-    auto& python = python::runtime::start({settings_.python, settings_.default_python, settings_.python_path});
+    auto& python = python::runtime::start({settings_.python, settings_.default_python});
     std::shared_ptr<worker> added;
     {
       std::unique_lock lock(mutex_);

@@ -172,6 +172,7 @@ class worker : public std::enable_shared_from_this<worker> {
     std::optional<python::failure> failed;
     try {
       limit_recursion();
+      extend_path();
       if (!place_.name_space) place_.name_space = python::make_namespace(place_.module_name);
       if (!settings_.preload.empty()) python::exec_code(place_.name_space.get(), settings_.preload);
     } catch (const python::exception& raised) {
@@ -191,6 +192,15 @@ class worker : public std::enable_shared_from_this<worker> {
   void limit_recursion() {
     const python::ref cap = python::checked(PyLong_FromSize_t(settings_.stack_size / stack_per_call));
     const python::ref done = python::call(home_->helpers().limit_recursion.get(), cap.get());
+  }
+
+  // sys.path belongs to the interpreter: what one pool adds, others of the same interpreter see too.
+  void extend_path() {
+    if (settings_.python_path.empty()) return;
+    const python::ref entries = python::checked(PyList_New(0));
+    for (const std::string& entry : settings_.python_path)
+      python::checked_status(PyList_Append(entries.get(), python::make_str(entry).get()));
+    const python::ref done = python::call(home_->helpers().extend_path.get(), entries.get());
   }
 
   // Attached at entry and exit; without the GIL while there is nothing to do.

@@ -14,10 +14,9 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include <erlpy/detail/thread.hpp>
-#include <erlpy/python/code.hpp>
+#include <erlpy/python/call.hpp>
 #include <erlpy/python/gil.hpp>
 #include <erlpy/python/interpreter.hpp>
 #include <erlpy/python/service.hpp>
@@ -27,7 +26,6 @@ namespace erlpy::python {
 struct runtime_options {
   std::string executable;                // the interpreter: gives prefix and site-packages (a venv's works)
   std::string default_executable;        // taken where `executable` is empty and Python is not up yet
-  std::vector<std::string> search_path;  // put in front of sys.path
 };
 
 class runtime {
@@ -42,7 +40,7 @@ class runtime {
       self.begun_ = true;
       self.executable_ = options.executable.empty() ? options.default_executable : options.executable;
       lock.unlock();
-      erlpy::detail::start_thread("erlpy-main", stack_size, [&self, options] { self.main(options); });
+      erlpy::detail::start_thread("erlpy-main", stack_size, [&self] { self.main(); });
       lock.lock();
     }
     self.changed_.wait(lock, [&] { return self.ready_ || self.failure_.has_value(); });
@@ -66,10 +64,10 @@ class runtime {
     return *the_runtime;
   }
 
-  void main(const runtime_options& options) noexcept {
+  void main() noexcept {
     PyThreadState* state = nullptr;
     try {
-      state = initialise(options);
+      state = initialise();
       service_.adopt(main_->drops());
     } catch (const std::exception& failed) {
       finish_start(std::string("Python could not be started: ") + failed.what());
@@ -81,7 +79,7 @@ class runtime {
   }
 
   // Returns the calling thread's state, detached.
-  [[nodiscard]] PyThreadState* initialise(const runtime_options& options) {
+  [[nodiscard]] PyThreadState* initialise() {
     make_symbols_global();
     restore_child_signal();
     if (Py_IsInitialized() == 0) {
@@ -89,18 +87,14 @@ class runtime {
     } else {
       PyGILState_Ensure();  // kept for this thread's life
     }
-    make_interpreter(options);
+    make_interpreter();
     return PyEval_SaveThread();
   }
 
   // Attached. Leaves nothing behind that would be released without the GIL.
-  void make_interpreter(const runtime_options& options) {
+  void make_interpreter() {
     main_ = std::make_shared<interpreter>([this] { service_.wake(); });
-    const ref path = checked(PyList_New(0));
-    for (const std::string& entry : options.search_path)
-      checked_status(PyList_Append(path.get(), make_str(entry).get()));
-    const ref done =
-        checked(PyObject_CallFunctionObjArgs(main_->helpers().prepare.get(), path.get(), nullptr));
+    const ref done = call(main_->helpers().flush_lines.get());
   }
 
   void initialise_python() const {

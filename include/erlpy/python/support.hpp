@@ -140,11 +140,13 @@ def limit_recursion(cap):
     _recursion_cap = min(_recursion_cap, cap)
 
 
-def prepare(extra_path):
-    """Once for the main interpreter: search path and line-buffered output."""
-    for entry in reversed(extra_path):
-        if entry not in sys.path:
-            sys.path.insert(0, entry)
+def extend_path(entries):
+    """Puts what is not there yet in front of sys.path, in order."""
+    sys.path[:0] = [entry for entry in entries if entry not in sys.path]
+
+
+def flush_lines():
+    """Output line by line, also where it is not a terminal."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, 'reconfigure'):
             stream.reconfigure(line_buffering=True)
@@ -153,7 +155,8 @@ def prepare(extra_path):
 
 struct support {
   ref expression, new_loop, start_task, finish_task, cancel_task, close_loop;
-  ref memory_stats, tracemalloc_start, tracemalloc_stop, frames, import_name, limit_recursion, prepare;
+  ref memory_stats, tracemalloc_start, tracemalloc_stop, frames, import_name, limit_recursion;
+  ref extend_path, flush_lines;
 };
 
 // Attached to the interpreter; our `erlang` module is there already.
@@ -172,7 +175,7 @@ struct support {
   return {function("expression"),        function("new_loop"),         function("start_task"),
           function("finish_task"),       function("cancel_task"),      function("close_loop"),
           function("memory_stats"),      function("tracemalloc_start"), function("tracemalloc_stop"),
-          function("frames"),            function("import_name"),      function("limit_recursion"), function("prepare")};
+          function("frames"),            function("import_name"),      function("limit_recursion"), function("extend_path"), function("flush_lines")};
 }
 
 }  // namespace erlpy::python
