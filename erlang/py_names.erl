@@ -30,22 +30,27 @@ code(Code, Position) ->
         Text -> Text
     end.
 
-%% Keyword arguments and local variables: strings as keys become binaries.
+%% Keyword arguments and local variables: strings as keys become binaries, and so
+%% do the atoms that would cross as something else than their name.
 -spec keys(keys(), pos_integer(), binary()) -> #{atom() | binary() => term()}.
 keys(Map, _Position, _What) when map_size(Map) =:= 0 ->
     Map;
 keys(Map, Position, What) when is_map(Map) ->
-    case [Key || Key <- maps:keys(Map), not is_atom(Key), not is_binary(Key)] of
+    case [Key || Key <- maps:keys(Map), not is_plain(Key)] of
         [] -> Map;
         Others -> rename(Others, Map, Position, What)
     end;
 keys(_Other, Position, What) ->
     py_error:bad_argument(Position, <<What/binary, " is not a map">>).
 
+%% As values these atoms mean something else in Python; as names they are names.
+is_plain(Key) when Key =:= none; Key =:= nil; Key =:= undefined; Key =:= true; Key =:= false -> false;
+is_plain(Key) -> is_atom(Key) orelse is_binary(Key).
+
 rename([], Map, _Position, _What) ->
     Map;
 rename([Key | Others], Map, Position, What) ->
-    case is_list(Key) andalso text(Key) of
+    case key_text(Key) of
         Text when is_binary(Text), not is_map_key(Text, Map) ->
             {Value, Rest} = maps:take(Key, Map),
             rename(Others, Rest#{Text => Value}, Position, What);
@@ -55,6 +60,10 @@ rename([Key | Others], Map, Position, What) ->
             py_error:bad_argument(Position,
                                   <<What/binary, " has a key that is not an atom, a string or a binary">>)
     end.
+
+key_text(Key) when is_atom(Key) -> atom_to_binary(Key, utf8);
+key_text(Key) when is_list(Key) -> text(Key);
+key_text(_Key) -> error.
 
 text(Data) when is_list(Data); is_binary(Data) ->
     try unicode:characters_to_binary(Data) of

@@ -112,7 +112,7 @@ checked(grace, N) when is_integer(N), N >= 0, N =< 3600000 -> N;
 checked(max_abandoned, N) when is_integer(N), N >= 0, N =< 1024 -> N;
 checked(default_timeout, infinity) -> infinity;
 checked(default_timeout, N) when is_integer(N), N >= 0, N =< ?MAX_TIMEOUT -> N;
-checked(stack_size, N) when is_integer(N), N >= 1 bsl 20, N =< 1 bsl 32 -> N;
+checked(stack_size, N) when is_integer(N), N >= 8 bsl 20, N =< 1 bsl 32 -> N;
 checked(max_depth, N) when is_integer(N), N >= 1, N =< 1000000 -> N;
 checked(python, Value) -> path(python, Value, Value);
 checked(python_path, Paths) when length(Paths) >= 0 ->

@@ -66,7 +66,7 @@ stop(Name) when is_atom(Name) ->
     case py_pools_sup:stop_pool(Name) of
         ok -> ok;
         {error, not_found} ->
-            case py_pool_owner:lookup(Name) of
+            case running(Name) of
                 undefined -> {error, {no_pool, Name}};
                 _ -> {error, supervised}
             end
@@ -95,12 +95,24 @@ child_spec(Name, Opts) ->
 %% `gil_stalled': C code keeps the GIL, and nothing of Python runs until it returns.
 -spec stats(Name :: atom()) -> {ok, stats()} | {error, {no_pool, atom()}}.
 stats(Name) when is_atom(Name) ->
-    case py_pool_owner:lookup(Name) of
+    case running(Name) of
         #py_pool{native = Native} -> {ok, py_nif:pool_stats(Native)};
         undefined -> {error, {no_pool, Name}}
     end;
 stats(Name) ->
     erlang:error(badarg, [Name], py_error:info({1, <<"Name is not an atom">>})).
+
+%% A pool whose owner was killed once too often is still published.
+running(Name) ->
+    case py_pool_owner:lookup(Name) of
+        #py_pool{owner = Owner} = Pool ->
+            case is_process_alive(Owner) of
+                true -> Pool;
+                false -> undefined
+            end;
+        undefined ->
+            undefined
+    end.
 
 %% The name of the owner's process is made from the pool's, and is an atom too.
 check(Name, _Opts) when not is_atom(Name) ->

@@ -5,10 +5,16 @@
 
 -include("py_pool.hrl").
 
--export([start_link/2, lookup/1, stop_time/1]).
+-export([start_link/2, lookup/1, stop_time/1, worker_started/2, worker_failed/2, await_start/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
--record(state, {pool :: #py_pool{}, grace :: non_neg_integer()}).
+%% `starting' are the workers that have not said yet how their first start went;
+%% then `started' is how it went, and nobody waits any more.
+-record(state, {pool :: #py_pool{},
+                grace :: non_neg_integer(),
+                starting :: [pos_integer()],
+                started = ok :: ok | {error, term()},
+                waiting = [] :: [{pid(), term()}]}).
 
 %% The registered name is what keeps pool names unique in the VM.
 -spec start_link(atom(), py_opts:pool()) -> {ok, pid()} | ignore | {error, term()}.
@@ -16,9 +22,30 @@ start_link(Name, Config) ->
     Registered = list_to_atom("py_pool_" ++ atom_to_list(Name)),
     gen_server:start_link({local, Registered}, ?MODULE, {Name, Config}, []).
 
+%% Without a process in the way: what is found may have stopped meanwhile.
 -spec lookup(atom()) -> #py_pool{} | undefined.
 lookup(Name) ->
     persistent_term:get({py_pool, Name}, undefined).
+
+%% By a py_worker: its native worker is ready.
+-spec worker_started(Owner :: pid(), pos_integer()) -> ok.
+worker_started(Owner, Index) ->
+    gen_server:cast(Owner, {worker_started, Index}).
+
+%% By a py_worker: its native worker did not start. `first': with the pool, which
+%% then does not start either; `later': it is for the supervisor to try again.
+-spec worker_failed(Owner :: pid(), Reason :: term()) -> first | later.
+worker_failed(Owner, Reason) ->
+    gen_server:call(Owner, {worker_failed, Reason}, infinity).
+
+%% Returns when all workers have started, or one has failed to: with its reason.
+-spec await_start(Owner :: pid()) -> ok | {error, term()}.
+await_start(Owner) ->
+    try
+        gen_server:call(Owner, await_start, infinity)
+    catch
+        exit:_ -> {error, stopped}
+    end.
 
 %% The longest that ending the native pool is waited for, in milliseconds: the
 %% threads that can end do so within the grace time and a little.
@@ -40,18 +67,35 @@ init({Name, #{num_workers := Size, default_timeout := Default, grace := Grace} =
                             default_timeout = Default,
                             owner = self()},
             persistent_term:put({py_pool, Name}, Pool),
-            {ok, #state{pool = Pool, grace = Grace}};
+            {ok, #state{pool = Pool, grace = Grace, starting = lists:seq(1, Size)}};
         {error, Reason} ->
             {stop, {shutdown, Reason}}
     end.
 
--spec handle_call(term(), {pid(), term()}, #state{}) -> {noreply, #state{}}.
+-spec handle_call(term(), {pid(), term()}, #state{}) ->
+          {noreply, #state{}} | {reply, ok | first | later | {error, term()}, #state{}}.
+handle_call(await_start, _From, #state{starting = [], started = Started} = State) ->
+    {reply, Started, State};
+handle_call(await_start, From, #state{waiting = Waiting} = State) ->
+    {noreply, State#state{waiting = [From | Waiting]}};
+handle_call({worker_failed, _Reason}, _From, #state{starting = [], started = ok} = State) ->
+    {reply, later, State};
+handle_call({worker_failed, Reason}, _From, State) ->
+    {reply, first, answer(State#state{starting = [], started = {error, Reason}})};
 handle_call(_Request, _From, State) ->
     {noreply, State}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast({worker_started, Index}, #state{starting = Starting} = State) ->
+    {noreply, answer(State#state{starting = lists:delete(Index, Starting)})};
 handle_cast(_Request, State) ->
     {noreply, State}.
+
+answer(#state{starting = [], started = Started, waiting = Waiting} = State) ->
+    lists:foreach(fun(From) -> gen_server:reply(From, Started) end, Waiting),
+    State#state{waiting = []};
+answer(State) ->
+    State.
 
 -spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
 handle_info({py_pool_stopped, Native}, #state{pool = #py_pool{native = Native}} = State) ->

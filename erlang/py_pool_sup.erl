@@ -3,12 +3,29 @@
 -module(py_pool_sup).
 -behaviour(supervisor).
 
--export([start_link/2, root_cause/1, init/1]).
+-export([start_link/2, start_async/2, owner/1, root_cause/1, init/1]).
 
-%% Fails with the reason itself: a bad option, or what a worker's start or its
-%% preload answered, rather than with a supervisor's account of it.
+%% Returns when all workers are ready. Fails with the reason itself: a bad option,
+%% or what a worker's start or its preload answered, rather than with a
+%% supervisor's account of it.
 -spec start_link(atom(), map()) -> {ok, pid()} | {error, term()}.
 start_link(Name, Opts) ->
+    case start_async(Name, Opts) of
+        {ok, Pid} ->
+            case py_pool_owner:await_start(owner(Pid)) of
+                ok ->
+                    {ok, Pid};
+                {error, Reason} ->
+                    stop(Pid),
+                    {error, Reason}
+            end;
+        {error, Reason} ->
+            {error, Reason}
+    end.
+
+%% Returns when the workers begin to start; py_pool_owner:await_start/1 says more.
+-spec start_async(atom(), map()) -> {ok, pid()} | {error, term()}.
+start_async(Name, Opts) ->
     case py_opts:pool(Opts) of
         {ok, Config} ->
             case supervisor:start_link(?MODULE, {Name, Config}) of
@@ -18,6 +35,20 @@ start_link(Name, Opts) ->
             end;
         {error, Reason} ->
             {error, Reason}
+    end.
+
+%% The owner that the pool supervised by Pid has now.
+-spec owner(pid()) -> pid().
+owner(Pid) ->
+    {py_pool_owner, Owner, worker, _} = lists:keyfind(py_pool_owner, 1, supervisor:which_children(Pid)),
+    Owner.
+
+stop(Pid) ->
+    Monitor = erlang:monitor(process, Pid),
+    unlink(Pid),
+    exit(Pid, shutdown),
+    receive
+        {'DOWN', Monitor, process, Pid, _} -> ok
     end.
 
 %% The innermost reason of a start that failed somewhere down a supervision tree.

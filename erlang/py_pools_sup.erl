@@ -9,16 +9,34 @@
 start_link() ->
     supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
+%% The caller waits for the workers, not the supervisor: others may start and
+%% stop pools meanwhile.
 -spec start_pool(atom(), map()) -> {ok, pid()} | {error, term()}.
 start_pool(Name, Opts) ->
-    Spec = (py_pool:child_spec(Name, Opts))#{restart => temporary},
+    Spec = (py_pool:child_spec(Name, Opts))#{restart => temporary, start => {py_pool_sup, start_async, [Name, Opts]}},
     try supervisor:start_child(?MODULE, Spec) of
-        {ok, Pid} when is_pid(Pid) -> {ok, Pid};
+        {ok, Pid} when is_pid(Pid) -> started(Name, Pid);
         %% A supervisor tells the child with the reason.
         {error, {Reason, Child}} when element(1, Child) =:= child -> {error, Reason};
         {error, Reason} -> {error, Reason}
     catch
         exit:{noproc, _} -> {error, {not_started, erlang_python}}
+    end.
+
+started(Name, Pid) ->
+    Result = try
+                 py_pool_owner:await_start(py_pool_sup:owner(Pid))
+             catch
+                 exit:_ -> {error, stopped}
+             end,
+    case Result of
+        ok ->
+            {ok, Pid};
+        {error, stopped} ->
+            {error, {no_pool, Name}};
+        {error, Reason} ->
+            _ = stop_pool(Name),
+            {error, Reason}
     end.
 
 %% Ends a pool that start_pool/2 added.

@@ -10,9 +10,10 @@
 -export([start_link/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
--record(state, {pool :: py_nif:pool(), name :: atom(), index :: pos_integer()}).
+-record(state, {pool :: py_nif:pool(), owner :: pid(), name :: atom(), index :: pos_integer()}).
 
-%% Returns when the worker is ready: its preload has run.
+%% Returns at once: a preload may take its time, and must not hold a supervisor up.
+%% The pool's owner is told when the worker is ready.
 -spec start_link(atom(), pos_integer()) -> {ok, pid()} | ignore | {error, term()}.
 start_link(Name, Index) ->
     gen_server:start_link(?MODULE, {Name, Index}, []).
@@ -21,26 +22,11 @@ start_link(Name, Index) ->
 init({Name, Index}) ->
     case py_pool_owner:lookup(Name) of
         #py_pool{native = Native, owner = Owner} ->
-            start_worker(Owner, #state{pool = Native, name = Name, index = Index});
-        undefined ->
-            {stop, {shutdown, {no_pool, Name}}}
-    end.
-
-%% A preload may take as long as it likes, but not longer than the pool lives.
-start_worker(Owner, #state{pool = Pool, name = Name, index = Index} = State) ->
-    Monitor = erlang:monitor(process, Owner),
-    case py_nif:pool_start_worker(Pool, Index) of
-        ok ->
-            receive
-                {py_worker, Pool, Index, ready} ->
-                    erlang:demonitor(Monitor, [flush]),
-                    {ok, State};
-                {py_worker, Pool, Index, {failed, Reason}} ->
-                    {stop, {shutdown, Reason}};
-                {'DOWN', Monitor, process, Owner, _Reason} ->
-                    {stop, {shutdown, {no_pool, Name}}}
+            case py_nif:pool_start_worker(Native, Index) of
+                ok -> {ok, #state{pool = Native, owner = Owner, name = Name, index = Index}};
+                {error, stopped} -> {stop, {shutdown, {no_pool, Name}}}
             end;
-        {error, stopped} ->
+        undefined ->
             {stop, {shutdown, {no_pool, Name}}}
     end.
 
@@ -52,18 +38,21 @@ handle_call(_Request, _From, State) ->
 handle_cast(_Request, State) ->
     {noreply, State}.
 
--spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
-handle_info({py_worker, Pool, Index, Event}, #state{pool = Pool, name = Name, index = Index} = State) ->
+-spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, {shutdown | failed, term()}, #state{}}.
+handle_info({py_worker, Pool, Index, Event},
+            #state{pool = Pool, owner = Owner, name = Name, index = Index} = State) ->
     case Event of
+        ready ->
+            py_pool_owner:worker_started(Owner, Index),
+            {noreply, State};
         replaced ->
             ?LOG_NOTICE("python worker ~b of pool ~ts did not end in time, and was replaced", [Index, Name]),
             {noreply, State};
-        stopped ->
-            {stop, {shutdown, stopped}, State};
         {failed, Reason} ->
-            {stop, {failed, Reason}, State};
-        _ ->
-            {noreply, State}
+            case py_pool_owner:worker_failed(Owner, Reason) of
+                first -> {stop, {shutdown, Reason}, State};
+                later -> {stop, {failed, Reason}, State}
+            end
     end;
 handle_info(_Message, State) ->
     {noreply, State}.

@@ -13,6 +13,8 @@ init({Name, Size}) ->
     Flags = #{strategy => one_for_one, intensity => 5 + Size, period => 10},
     Workers = [#{id => {py_worker, Index},
                  start => {py_worker, start_link, [Name, Index]},
+                 %% One that could not start with its pool is not tried again: the pool ends.
+                 restart => transient,
                  shutdown => 1000}
                || Index <- lists:seq(1, Size)],
     {ok, {Flags, Workers}}.

@@ -16,6 +16,7 @@
 #include <erlpy/pool/worker.hpp>
 #include <erlpy/python/call.hpp>
 #include <erlpy/python/failure.hpp>
+#include <erlpy/python/gil.hpp>
 #include <erlpy/python/sink.hpp>
 #include <erlpy/python/source.hpp>
 #include <erlpy/reply.hpp>
@@ -171,7 +172,7 @@ class bridge {
       poll();
       python::ref result = python::call(function.get(), PyList_GET_ITEM(each.get(), i), nullptr);
       if (python::is_awaitable(result.get())) result = on_.await(result);
-      list.push(transcode(python::source(on_.context(), result.get(), limits_), list.child()));
+      list.push(transcode(python::source(on_.context(), result.get(), giving_limits()), list.child()));
     }
     index_.reset();
     return list.finish();
@@ -197,13 +198,31 @@ class bridge {
   }
 
   [[nodiscard]] python::ref take(const term& from) {
-    const python::compat::collector_pause pause;
-    return transcode(format_.source(from, limits_), into_);
+    python::compat::collector_pause pause;
+    walk_limits limits = limits_;
+    limits.breather = &pause;
+    limits.breathe = [](void* paused) {
+      auto& collector = *static_cast<python::compat::collector_pause*>(paused);
+      collector.end();
+      let_others_run();
+      collector.begin();
+    };
+    return transcode(format_.source(from, limits), into_);
   }
 
   [[nodiscard]] value give(const python::ref& result) {
-    return transcode(python::source(on_.context(), result.get(), limits_), format_.sink());
+    return transcode(python::source(on_.context(), result.get(), giving_limits()), format_.sink());
   }
+
+  [[nodiscard]] walk_limits giving_limits() const noexcept {
+    walk_limits limits = limits_;
+    limits.breathe = [](void*) { let_others_run(); };
+    return limits;
+  }
+
+  // As Python code does between instructions: whoever has waited for the GIL for the switch interval
+  // gets it now.
+  static void let_others_run() noexcept { const python::detached no_gil; }
 
   void begin_answer() {
     format_.begin_answer();

@@ -79,14 +79,18 @@ struct object_ref {
   friend bool operator==(const object_ref&, const object_ref&) = default;
 };
 
-// What bounds a walk. `stop`, if given, is looked at now and then; once true the walk ends with
-// fault::cancelled, so that a conversion cannot outlive the call it belongs to.
+// What bounds a walk. Two things are done now and then, between two elements: `stop`, if given, is
+// looked at, and once true the walk ends with fault::cancelled, so that a conversion cannot outlive the
+// call it belongs to; and `breathe`, if given, is called with `breather`, to let others have what the
+// walk holds (the GIL).
 struct walk_limits {
   std::size_t max_depth = 10'000;
   const std::atomic<bool>* stop = nullptr;
+  void (*breathe)(void*) = nullptr;
+  void* breather = nullptr;
 };
 
-// The running state of one walk: depth against walk_limits::max_depth, and the polling of `stop`.
+// The running state of one walk: depth against walk_limits::max_depth, and what is done now and then.
 class walk_guard {
  public:
   explicit walk_guard(const walk_limits& limits) noexcept : limits_(limits) {}
@@ -122,6 +126,7 @@ class walk_guard {
     until_poll_ = poll_every;
     if (limits_.stop != nullptr && limits_.stop->load(std::memory_order_relaxed))
       throw conversion_error(fault::cancelled, "cancelled while a value was converted");
+    if (limits_.breathe != nullptr) limits_.breathe(limits_.breather);
   }
 
   walk_limits limits_;

@@ -14,13 +14,13 @@
 
 %% Every EUnit test of Module.
 eunit(Module, File) ->
-    ok = io:setopts([{encoding, unicode}]),
+    prepare(),
     _ = eunit:test(Module, [no_tty, {report, {?MODULE, [{file, File}]}}]),
     halt(0).
 
 %% Every case of a Common Test suite whose compiled module lies in Dir.
 suite(Module, Dir, File) ->
-    ok = io:setopts([{encoding, unicode}]),
+    prepare(),
     Logs = filename:rootname(File) ++ ".ct",
     ok = filelib:ensure_dir(filename:join(Logs, "file")),
     case ct:run_test([{dir, Dir}, {suite, Module}, {auto_compile, false}, {logdir, Logs}]) of
@@ -30,6 +30,20 @@ suite(Module, Dir, File) ->
             io:format("~p: ~p~n", [Module, Reason])
     end,
     halt(0).
+
+%% Fixtures stop the application hundreds of times: those reports hide the others.
+prepare() ->
+    ok = io:setopts([{encoding, unicode}]),
+    ok = logger:add_primary_filter(?MODULE, {fun without_stops/2, none}).
+
+without_stops(#{msg := {report, #{label := {application_controller, exit},
+                                  report := Report}}}, none) ->
+    case proplists:get_value(exited, Report) of
+        stopped -> stop;
+        _ -> ignore
+    end;
+without_stops(_Event, none) ->
+    ignore.
 
 start(Options) ->
     eunit_listener:start(?MODULE, Options).

@@ -13,6 +13,7 @@
 #include <unordered_set>
 
 #include <erlpy/bridge.hpp>
+#include <erlpy/detail/utf8.hpp>
 #include <erlpy/nif/atom_text.hpp>
 #include <erlpy/nif/context.hpp>
 #include <erlpy/nif/sink.hpp>
@@ -25,11 +26,11 @@ namespace erlpy::nif {
 class atom_budget {
  public:
   [[nodiscard]] bool admit(ErlNifEnv* env, std::string_view name) {
-    if (name.empty() || name.size() > crossing::max_atom_characters) return false;
+    if (name.empty() || erlpy::detail::count_code_points(name) > crossing::max_atom_characters) return false;
     const std::lock_guard lock(mutex_);
     if (admitted_.contains(std::string(name))) return true;
     ERL_NIF_TERM existing;
-    if (is_ascii(name) &&
+    if (erlpy::detail::is_ascii(name) &&
         enif_make_existing_atom_len(env, name.data(), name.size(), &existing, ERL_NIF_LATIN1))
       return true;
     if (admitted_.size() >= limit) return false;
@@ -39,13 +40,6 @@ class atom_budget {
 
  private:
   static constexpr std::size_t limit = 4096;
-
-  [[nodiscard]] static bool is_ascii(std::string_view text) noexcept {
-    for (const char c : text) {
-      if (static_cast<unsigned char>(c) >= 0x80U) return false;
-    }
-    return true;
-  }
 
   std::mutex mutex_;
   std::unordered_set<std::string> admitted_;

@@ -47,7 +47,7 @@ class weigher {
       case ERL_NIF_TERM_TYPE_BITSTRING:
         return step_binary(term);
       case ERL_NIF_TERM_TYPE_FUN:
-        count_ += heavy_leaf;
+        count_ = limit_;  // its environment cannot be looked into
         return;
       case ERL_NIF_TERM_TYPE_INTEGER:
         return step_integer(term);
@@ -109,8 +109,7 @@ class weigher {
   }
 
   void step_integer(ERL_NIF_TERM term) noexcept {
-    ErlNifSInt64 small;
-    if (!enif_get_int64(env_, term, &small)) count_ += heavy_leaf;
+    if (!is_word(term)) count_ = limit_;  // nor can its size be told
   }
 
   [[nodiscard]] bool is_leaf(ERL_NIF_TERM term) const noexcept {
@@ -121,16 +120,17 @@ class weigher {
       case ERL_NIF_TERM_TYPE_PORT:
       case ERL_NIF_TERM_TYPE_REFERENCE:
         return true;
-      case ERL_NIF_TERM_TYPE_INTEGER: {
-        ErlNifSInt64 small;
-        return enif_get_int64(env_, term, &small) != 0;
-      }
+      case ERL_NIF_TERM_TYPE_INTEGER: return is_word(term);
       default:
         return false;
     }
   }
 
-  static constexpr std::size_t heavy_leaf = 64;
+  [[nodiscard]] bool is_word(ERL_NIF_TERM term) const noexcept {
+    ErlNifSInt64 with_sign;
+    ErlNifUInt64 without;
+    return enif_get_int64(env_, term, &with_sign) != 0 || enif_get_uint64(env_, term, &without) != 0;
+  }
 
   ErlNifEnv* env_;
   std::size_t limit_;

@@ -131,7 +131,7 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
   // On the timer: hands over to a thread that may wait for Python to come up.
   void launch(std::size_t index) noexcept {
     try {
-      detail::start_thread("erlpy-worker", settings_.stack_size, [self = shared_from_this(), index] {
+      detail::start_thread("erlpy-worker", worker::stack_size(settings_), [self = shared_from_this(), index] {
         try {
           self->run_first(index);
         } catch (const std::exception& failed) {
@@ -282,7 +282,7 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
 
   void run_in_thread(const std::shared_ptr<worker>& added) noexcept {
     try {
-      detail::start_thread("erlpy-worker", settings_.stack_size, [added] { added->main(); });
+      detail::start_thread("erlpy-worker", worker::stack_size(settings_), [added] { added->main(); });
     } catch (const std::exception& failed) {
       announce(added->place().index, std::nullopt, failed.what());
     }
@@ -343,6 +343,7 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
     }
     for (const auto& each : running) {
       each->retire();
+      runtime_->attendant().post([each] { each->interrupt_preparation(); });
       if (const job_ptr current = each->current()) {
         current->refuse(refusal::stopped);
         current->stop();

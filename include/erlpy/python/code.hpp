@@ -16,29 +16,37 @@ namespace erlpy::python {
   return checked(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "strict"));
 }
 
-// A module object of its own, registered in sys.modules under `name`: there pickle and dataclasses
-// find what `exec` defines.
-[[nodiscard]] inline ref make_namespace(const std::string& name) {
-  ref module = ref::borrow(PyImport_AddModule(name.c_str()));
-  if (!module) throw exception::fetch();
-  PyObject* dict = PyModule_GetDict(module.get());
-  checked_status(PyDict_SetItemString(dict, "__builtins__", PyEval_GetBuiltins()));
+// A module object of its own, registered in sys.modules: there pickle and dataclasses find what `exec`
+// defines. Its name is `wanted`, with a number behind it where another module has that name.
+[[nodiscard]] inline ref make_namespace(const std::string& wanted) {
+  PyObject* const modules = PyImport_GetModuleDict();
+  ref name = make_str(wanted);
+  for (int count = 2; PyDict_Contains(modules, name.get()) != 0; ++count)
+    name = make_str(wanted + std::to_string(count));
+  const ref module = checked(PyModule_NewObject(name.get()));
+  checked_status(PyDict_SetItemString(PyModule_GetDict(module.get()), "__builtins__", PyEval_GetBuiltins()));
+  checked_status(PyDict_SetItem(modules, name.get(), module.get()));
   return module;
 }
 
-// Takes a namespace out of sys.modules again.
-inline void forget_namespace(const std::string& name) {
-  const ref key = make_str(name);
-  PyObject* modules = PyImport_GetModuleDict();
-  if (PyDict_Contains(modules, key.get()) == 1) checked_status(PyDict_DelItem(modules, key.get()));
+// Takes a namespace out of sys.modules again, if it is still there.
+inline void forget_namespace(PyObject* module) {
+  PyObject* const modules = PyImport_GetModuleDict();
+  const ref name = checked(PyModule_GetNameObject(module));
+  if (PyDict_GetItemWithError(modules, name.get()) == module) checked_status(PyDict_DelItem(modules, name.get()));
 }
 
-// Runs statements. Errors: python::exception; source text with a NUL byte is a ValueError.
+// Runs statements in UTF-8, whatever a coding comment in them says. Errors: python::exception; source
+// text with a NUL character is a ValueError.
 inline void exec_code(PyObject* module, std::string_view text) {
   if (text.find('\0') != std::string_view::npos)
     throw conversion_error(fault::value, "source code cannot contain null bytes");
   const std::string terminated(text);
-  const ref code = checked(Py_CompileString(terminated.c_str(), "<exec>", Py_file_input));
+  PyCompilerFlags flags{};
+  flags.cf_flags = PyCF_SOURCE_IS_UTF8 | PyCF_IGNORE_COOKIE;
+  flags.cf_feature_version = PY_MINOR_VERSION;
+  const ref code =
+      checked(Py_CompileStringExFlags(terminated.c_str(), "<exec>", Py_file_input, &flags, -1));
   PyObject* globals = PyModule_GetDict(module);
   const ref done = checked(PyEval_EvalCode(code.get(), globals, globals));
 }

@@ -150,11 +150,15 @@ class basic_sink {
   sink_options options_;
 };
 
+// Until it is complete, a list or tuple is hidden from the garbage collector, and so from gc.get_objects():
+// other threads may run while it has empty places.
 template <element_use Use>
 class basic_sink<Use>::list_builder {
  public:
   list_builder(const basic_sink& sink, std::size_t size)
-      : sink_(sink), list_(checked(PyList_New(static_cast<Py_ssize_t>(size)))) {}
+      : sink_(sink), list_(checked(PyList_New(static_cast<Py_ssize_t>(size)))) {
+    PyObject_GC_UnTrack(list_.get());
+  }
 
   [[nodiscard]] basic_sink& child() noexcept { return sink_; }
   void push(ref element) noexcept {
@@ -163,6 +167,7 @@ class basic_sink<Use>::list_builder {
   }
   [[nodiscard]] ref finish() noexcept {
     assert(next_ == PyList_GET_SIZE(list_.get()));
+    PyObject_GC_Track(list_.get());
     return std::move(list_);
   }
 
@@ -176,7 +181,9 @@ template <element_use Use>
 class basic_sink<Use>::tuple_builder {
  public:
   tuple_builder(const basic_sink& sink, std::size_t size)
-      : sink_(sink), tuple_(checked(PyTuple_New(static_cast<Py_ssize_t>(size)))) {}
+      : sink_(sink), tuple_(checked(PyTuple_New(static_cast<Py_ssize_t>(size)))) {
+    if (size > 0) PyObject_GC_UnTrack(tuple_.get());  // the empty tuple is everybody's
+  }
 
   [[nodiscard]] basic_sink& child() noexcept { return sink_; }
   void push(ref element) noexcept {
@@ -185,6 +192,7 @@ class basic_sink<Use>::tuple_builder {
   }
   [[nodiscard]] ref finish() noexcept {
     assert(next_ == PyTuple_GET_SIZE(tuple_.get()));
+    if (next_ > 0) PyObject_GC_Track(tuple_.get());
     return std::move(tuple_);
   }
 

@@ -341,7 +341,9 @@ class source {
   [[gnu::noinline]] typename To::value_type numpy_scalar(PyObject* object, To& to, const enclosing* outer) {
     const ref plain = checked(PyObject_CallMethod(object, "item", nullptr));
     if (!known_.is_numpy_scalar(plain.get())) return value(plain.get(), to, outer);
-    // A long double is its own item.
+    // A long double is its own item; a complex one is no number that Erlang has.
+    const ref dtype = checked(PyObject_GetAttrString(object, "dtype"));
+    if (kind_of(dtype.get()) == 'c') return held(object, to, false);
     const ref number = ref::steal(PyNumber_Float(plain.get()));
     if (number) return to.real(PyFloat_AS_DOUBLE(number.get()));
     PyErr_Clear();
@@ -358,15 +360,19 @@ class source {
       const ref number = checked(PyObject_CallMethod(object, "item", nullptr));
       if (!known_.is_numpy_array(number.get())) return value(number.get(), to, outer);
     }
-    const ref kind = checked(PyObject_GetAttrString(dtype.get(), "kind"));
+    const char letter = kind_of(dtype.get());
     const ref typestr = checked(PyObject_GetAttrString(dtype.get(), "str"));
-    const auto letter =
-        encoded(kind.get(), [](std::string_view text) { return text.empty() ? 'V' : text.front(); });
     return encoded(typestr.get(), [&](std::string_view name) {
       // numpy does not export times as buffers.
       return letter == 'M' || letter == 'm' ? unexported_array(object, name, extents.get(), to)
                                             : buffer(object, to, name);
     });
+  }
+
+  // numpy's letter for the kind of the items.
+  [[nodiscard]] static char kind_of(PyObject* dtype) {
+    const ref kind = checked(PyObject_GetAttrString(dtype, "kind"));
+    return encoded(kind.get(), [](std::string_view text) { return text.empty() ? 'V' : text.front(); });
   }
 
   template <class To>

@@ -35,15 +35,21 @@ def _compile_expression(code, names):
     if not names:
         return plain
     import ast
-    for name in names:
-        if not name.isidentifier():
-            raise ValueError('local name %r is not a Python identifier' % (name,))
     parameters = ast.arguments(
-        posonlyargs=[], args=[ast.arg(arg=str(name), annotation=None) for name in names],
+        posonlyargs=[], args=[ast.arg(arg=_identifier(name), annotation=None) for name in names],
         vararg=None, kwonlyargs=[], kw_defaults=[], kwarg=None, defaults=[])
     tree = ast.parse(stripped, '<eval>', 'eval')
     tree.body = ast.copy_location(ast.Lambda(args=parameters, body=tree.body), tree.body)
     return compile(ast.fix_missing_locations(tree), '<eval>', 'eval')
+
+
+def _identifier(name):
+    """The name as the compiler sees it in source text, where it is normalised."""
+    import keyword
+    import unicodedata
+    if not name.isidentifier() or keyword.iskeyword(name) or name == '__debug__':
+        raise ValueError('local name %r is not a Python identifier' % (str(name),))
+    return str(name) if name.isascii() else unicodedata.normalize('NFKC', name)
 
 
 def new_loop():

@@ -40,7 +40,14 @@ class held_buffer {
     return view_.ndim == 1 && view_.itemsize == 1 && (letter == "B" || letter == "b" || letter == "c");
   }
   // Pointers to Python objects, which mean nothing elsewhere.
-  [[nodiscard]] bool has_objects() const noexcept { return format().find('O') != std::string_view::npos; }
+  [[nodiscard]] bool has_objects() const noexcept {
+    bool in_name = false;  // the names of fields stand between colons
+    for (const char letter : format()) {
+      if (letter == ':') in_name = !in_name;
+      if (letter == 'O' && !in_name) return true;
+    }
+    return false;
+  }
 
   [[nodiscard]] std::string typestr() const {
     return typestr_of(format(), static_cast<std::size_t>(view_.itemsize));
