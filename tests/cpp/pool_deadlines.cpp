@@ -41,7 +41,7 @@ TEST_CASE("an interruption never reaches the next job", "[pool]") {
 TEST_CASE("a worker that sleeps is replaced and its namespace is inherited", "[pool]") {
   test_pool workers(one_worker());
   REQUIRE(workers.exec("x = 41").get() == "done");
-  call asleep = workers.exec("import time; time.sleep(1.5)", 1);
+  call asleep = workers.sleep(1.5, 1);
   REQUIRE(eventually([&] { return workers->stats().workers[0].state == pool::worker_state::busy; }));
   call behind = workers.eval("x + 1", 1);
   REQUIRE(workers.abandon(asleep));
@@ -54,11 +54,11 @@ TEST_CASE("a worker that sleeps is replaced and its namespace is inherited", "[p
 
 TEST_CASE("replacement is bounded: a stuck lane refuses, and recovers", "[pool]") {
   test_pool workers(one_worker());
-  call first = workers.exec("import time; time.sleep(1.2)", 1);
+  call first = workers.sleep(1.2, 1);
   REQUIRE(eventually([&] { return first.job != nullptr && workers->stats().workers[0].state == pool::worker_state::busy; }));
   REQUIRE(workers.abandon(first));
   REQUIRE(eventually([&] { return workers->stats().abandoned == 1; }));
-  call second = workers.exec("import time; time.sleep(1.2)", 1);
+  call second = workers.sleep(1.2, 1);
   REQUIRE(eventually([&] { return workers->stats().workers[0].state == pool::worker_state::busy; }));
   REQUIRE(workers.abandon(second));
   REQUIRE(eventually([&] { return workers->stats().workers[0].state == pool::worker_state::stuck; }));
@@ -105,4 +105,65 @@ TEST_CASE("a queued job that is given up never runs", "[pool]") {
   REQUIRE(busy.get() == "done");
   REQUIRE(eventually([&] { return queued.job->discarded(); }));
   REQUIRE_FALSE(queued.job->ran());
+}
+
+TEST_CASE("a destructor that never ends is interrupted, and holds up nobody else", "[pool]") {
+  pool::options settings;
+  settings.num_workers = 2;
+  settings.grace = 50ms;
+  test_pool workers(settings);
+  REQUIRE(workers.exec("class Endless:\n    def __del__(self):\n        while True:\n            x = 1\n            y = 2\n", 1)
+              .get() == "done");
+  erlpy::object_ref held;
+  std::shared_ptr<python::object_table> table;
+  call hold = workers.submit(
+      [&](pool::worker& on) {
+        const python::ref name = python::make_str("Endless");
+        held = on.context().objects().hold(python::call(python::attribute(on.name_space(), name.get()).get()), false);
+        table = on.context().objects_ptr();
+        return std::string("held");
+      },
+      1);
+  REQUIRE(hold.get() == "held");
+  table->release(held.id);
+  REQUIRE(eventually([&] { return workers->stats().workers[0].state == pool::worker_state::busy; }));
+  for (int i = 0; i < 20; ++i) REQUIRE(workers.eval("1").get(5s) == "1");
+  REQUIRE(workers.eval("2", 1).get(20s) == "2");
+}
+
+TEST_CASE("a cancellation that is swallowed is followed by an exception", "[pool]") {
+  test_pool workers(one_worker());
+  REQUIRE(workers.exec("import asyncio\nasync def stay():\n    while True:\n        try:\n"
+                       "            await asyncio.sleep(60)\n        except asyncio.CancelledError:\n"
+                       "            pass\n")
+              .get() == "done");
+  call stay = workers.submit([](pool::worker& on) {
+    const python::ref name = python::make_str("stay");
+    (void)on.await(python::call(python::attribute(on.name_space(), name.get()).get()));
+    return std::string("woke");
+  });
+  REQUIRE(eventually([&] { return workers->stats().workers[0].state == pool::worker_state::busy; }));
+  std::this_thread::sleep_for(100ms);
+  REQUIRE(workers.abandon(stay));
+  REQUIRE(workers.eval("'free'").get(10s) == "free");
+  REQUIRE(workers->stats().abandoned == 0);
+}
+
+TEST_CASE("an event loop that user code closed is made anew", "[pool]") {
+  test_pool workers(one_worker());
+  REQUIRE(workers.exec("import asyncio\nasync def close():\n"
+                       "    loop = asyncio.get_running_loop()\n    loop.call_soon(loop.stop)\n"
+                       "    global mine\n    mine = loop\nasync def two(): return 2\n")
+              .get() == "done");
+  const auto run = [](const char* function) {
+    return [function](pool::worker& on) {
+      const python::ref name = python::make_str(function);
+      const python::ref value = on.await(python::call(python::attribute(on.name_space(), name.get()).get()));
+      return std::string(PyUnicode_AsUTF8(python::checked(PyObject_Str(value.get())).get()));
+    };
+  };
+  REQUIRE(workers.submit(run("two")).get() == "2");
+  (void)workers.submit(run("close")).get();
+  REQUIRE(workers.exec("mine.close()").get() == "done");
+  REQUIRE(workers.submit(run("two")).get() == "2");
 }

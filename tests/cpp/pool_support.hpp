@@ -128,6 +128,16 @@ class test_pool {
     made.pushed = pool_->submit(*made.job, slot);
     return made;
   }
+  // Sleeps in C code, called without a Python instruction in between: only a replacement helps.
+  [[nodiscard]] call sleep(double seconds, std::size_t slot = pool::mailbox::any) {
+    return submit(
+        [seconds](pool::worker&) {
+          const python::ref module = python::checked(PyImport_ImportModule("time"));
+          const python::ref done = python::checked(PyObject_CallMethod(module.get(), "sleep", "d", seconds));
+          return std::string("slept");
+        },
+        slot);
+  }
   // Statements, in the worker's namespace.
   [[nodiscard]] call exec(std::string code, std::size_t slot = pool::mailbox::any) {
     return submit(

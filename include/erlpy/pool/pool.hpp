@@ -178,7 +178,10 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
         worker::hooks{[self = shared_from_this()](worker& who, std::optional<python::failure> failed) {
                         self->worker_started(who, std::move(failed));
                       },
-                      [self = shared_from_this()](worker& who) { self->worker_left(who); }});
+                      [self = shared_from_this()](worker& who) { self->worker_left(who); },
+                      [self = shared_from_this()](worker& who) {
+                        self->watch(who.shared_from_this(), worker::tidy_limit);
+                      }});
     here.ready = false;
     return here.thread;
   }
@@ -286,6 +289,16 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
     } catch (const std::exception& failed) {
       announce(added->place().index, std::nullopt, failed.what());
     }
+  }
+
+  // Destructors of released objects belong to no call, so nobody would give them up: the timer does.
+  void watch(const std::shared_ptr<worker>& runner, std::chrono::nanoseconds after) {
+    timer::instance().at(timer::clock::now() + after, [self = shared_from_this(), runner] {
+      const auto taken = runner->still_tidying();
+      if (taken == std::chrono::nanoseconds::zero()) return;
+      if (taken < worker::tidy_limit) return self->watch(runner, worker::tidy_limit - taken);
+      self->interrupt(runner, job_ptr(&runner->housekeeping()), worker::force::raise);
+    });
   }
 
   // Leaving -------------------------------------------------------------------------------------------

@@ -45,6 +45,7 @@ class worker : public std::enable_shared_from_this<worker> {
   struct hooks {
     std::function<void(worker&, std::optional<python::failure>)> started;  // attached
     std::function<void(worker&)> left;                                     // the thread's last act
+    std::function<void(worker&)> watch;  // attached: it begins to release objects, see still_tidying()
   };
 
   // The stack of a worker's thread, in bytes.
@@ -89,7 +90,7 @@ class worker : public std::enable_shared_from_this<worker> {
   // Runs an awaitable on this thread's event loop to its end. From a job.
   [[nodiscard]] python::ref await(const python::ref& awaitable) {
     const auto& helpers = home_->helpers();
-    if (!loop_) loop_ = python::call(helpers.new_loop.get());
+    if (!loop_ || loop_closed()) loop_ = python::call(helpers.new_loop.get());
     python::ref task = python::checked(
         PyObject_CallFunctionObjArgs(helpers.start_task.get(), loop_.get(), awaitable.get(), nullptr));
     const task_mark mark(*this, task);
@@ -105,14 +106,13 @@ class worker : public std::enable_shared_from_this<worker> {
     {
       const std::lock_guard lock(current_mutex_);
       if (current_ != &target) return false;
-      if (task_ && how == force::cancel_task) {
-        task = task_;
-      } else {
+      task = task_;
+      if (!task || how == force::raise) {
         PyThreadState_SetAsyncExc(thread_id_, home_->types().timeout.get());
         raised_ = true;
       }
     }
-    if (task) {
+    if (task) {  // where the exception was set too, this wakes the loop to see it
       const python::ref done = python::ref::steal(PyObject_CallFunctionObjArgs(
           home_->helpers().cancel_task.get(), loop_.get(), task.get(), nullptr));
       if (!done) PyErr_Clear();
@@ -152,6 +152,20 @@ class worker : public std::enable_shared_from_this<worker> {
     const std::lock_guard lock(current_mutex_);
     return current_ != nullptr;
   }
+  // How long destructors may run.
+  static constexpr std::chrono::seconds tidy_limit{5};
+  // By whom events_.watch asked, `tidy_limit` later: how long the release under way has taken. Zero: there
+  // is none, and the next will ask again.
+  [[nodiscard]] std::chrono::nanoseconds still_tidying() noexcept {
+    const auto since = tidying_since_.load(std::memory_order_relaxed);
+    if (since == 0) {
+      watched_.store(false);
+      return std::chrono::nanoseconds::zero();
+    }
+    return clock::now().time_since_epoch() - clock::duration(since);
+  }
+  [[nodiscard]] job& housekeeping() noexcept { return housekeeping_; }
+
   // Any thread: the job under way, if any.
   [[nodiscard]] job_ptr current() {
     const std::lock_guard lock(current_mutex_);
@@ -162,6 +176,16 @@ class worker : public std::enable_shared_from_this<worker> {
 
  private:
   using clock = std::chrono::steady_clock;
+
+  // Stands for the release of objects where a job is expected. Part of the worker, which outlives it.
+  class housekeeping_job final : public job {
+   public:
+    void run(worker&) noexcept override {}
+    void refuse(refusal) noexcept override {}
+    void discard() noexcept override {}
+    void retain() noexcept override {}
+    void release() noexcept override {}
+  };
 
   // Shows the task of an awaited job while it runs.
   class task_mark {
@@ -181,6 +205,12 @@ class worker : public std::enable_shared_from_this<worker> {
    private:
     worker& owner_;
   };
+
+  // User code may have closed it.
+  [[nodiscard]] bool loop_closed() const {
+    const python::ref closed = python::checked(PyObject_CallMethod(loop_.get(), "is_closed", nullptr));
+    return python::checked_status(PyObject_IsTrue(closed.get())) != 0;
+  }
 
   [[nodiscard]] bool prepare() {
     std::optional<python::failure> failed;
@@ -234,10 +264,16 @@ class worker : public std::enable_shared_from_this<worker> {
         if (!next) break;
         execute(next);
         if (abandoned()) return;
-        if (place_.objects->waiting() || home_->drops()->waiting()) tidy();
+        tidy();
+        if (abandoned()) return;
       }
-      tidy();
       if (leaving()) break;
+      if (untidy()) {
+        jobs_.leave(searching);  // destructors may take their time: let others look for jobs
+        tidy();
+        if (abandoned()) return;
+        continue;
+      }
       const python::detached no_gil;
       jobs_.await(place_.index, searching);
     }
@@ -247,29 +283,42 @@ class worker : public std::enable_shared_from_this<worker> {
   [[nodiscard]] bool leaving() const noexcept { return retired_.load(std::memory_order_acquire); }
 
   void execute(job_ptr& next) {
-    const auto begin = clock::now();
-    {
-      const std::lock_guard lock(current_mutex_);
-      current_ = next.get();
-    }
+    const auto started = clock::now();
+    begin(next.get());
     if (next->result() == outcome::open) {
       next->run(*this);
     } else {
       next->discard();
     }
-    {
-      const std::lock_guard lock(current_mutex_);
-      current_ = nullptr;
-      if (std::exchange(raised_, false)) PyThreadState_SetAsyncExc(thread_id_, nullptr);
-    }
-    const auto spent = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - begin);
+    end();
+    const auto spent = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - started);
     place_.busy_us.fetch_add(static_cast<std::uint64_t>(spent.count()), std::memory_order_relaxed);
   }
 
-  // Releases what Erlang let go of. Attached, between jobs.
+  [[nodiscard]] bool untidy() const noexcept { return place_.objects->waiting() || home_->drops()->waiting(); }
+
+  // Releases what Erlang let go of. Attached, between jobs. Destructors are user code: they are watched,
+  // and interrupted past a limit, as a job is.
   void tidy() {
+    if (home_->drops()->waiting()) home_->drops()->drain();
+    if (!place_.objects->waiting()) return;
+    begin(&housekeeping_);
+    tidying_since_.store(clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+    if (!watched_.exchange(true)) events_.watch(*this);
     place_.objects->drain();
-    home_->drops()->drain();
+    tidying_since_.store(0, std::memory_order_relaxed);
+    end();
+  }
+
+  void begin(job* next) {
+    const std::lock_guard lock(current_mutex_);
+    current_ = next;
+  }
+  // What was to interrupt the job, and came too late, is taken back.
+  void end() {
+    const std::lock_guard lock(current_mutex_);
+    current_ = nullptr;
+    if (std::exchange(raised_, false)) PyThreadState_SetAsyncExc(thread_id_, nullptr);
   }
 
   // The pool has stopped: lets go of the namespace and of what Erlang held.
@@ -301,6 +350,9 @@ class worker : public std::enable_shared_from_this<worker> {
   python::context* context_ = nullptr;  // of main()
   python::ref loop_;
   std::atomic<bool> retired_{false};
+  housekeeping_job housekeeping_;
+  std::atomic<clock::rep> tidying_since_{0};
+  std::atomic<bool> watched_{false};
   unsigned long thread_id_ = 0;
 
   // Guards what follows; a leaf, except that interrupt() sets an asynchronous exception under it.
