@@ -206,7 +206,7 @@ inline void on_stack(std::size_t stack, const std::function<void()>& body) {
 #ifdef ERLPY_TESTS_SANITIZED
 inline constexpr std::size_t worker_stack = std::size_t{128} << 20U;
 #else
-inline constexpr std::size_t worker_stack = std::size_t{16} << 20U;
+inline constexpr std::size_t worker_stack = std::size_t{64} << 20U;
 #endif
 
 // The kind of the conversion_error that `act` throws; -1 if it throws none.

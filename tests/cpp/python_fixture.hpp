@@ -151,7 +151,7 @@ template <class Action>
 
 // Runs an action on a thread with a stack of the size that the pool's own threads have, attached;
 // what it throws is thrown here.
-inline void on_worker_stack(const std::function<void()>& action, std::size_t bytes = 16U << 20U) {
+inline void on_worker_stack(const std::function<void()>& action, std::size_t bytes = 64U << 20U) {
   struct job {
     const std::function<void()>& action;
     std::exception_ptr failed;

@@ -471,3 +471,39 @@ def counts(): return [sys.getrefcount(x) for x in (good, good[2], text, key, E.A
   CHECK(truth("counts() == before"));
   CHECK(tracked_objects() <= tracked + 5);
 }
+
+TEST_CASE("a long walk lets others run now and then, and sees that it is to stop") {
+  run("numbers = list(range(100_000))");
+  int breaths = 0;
+  erlpy::walk_limits limits;
+  limits.breather = &breaths;
+  limits.breathe = [](void* counted) { ++*static_cast<int*>(counted); };
+  (void)copy_of(py("numbers"), limits);
+  CHECK(breaths > 50);
+
+  std::atomic<bool> stop{false};
+  struct stopper {
+    std::atomic<bool>& flag;
+    int left;
+  } after_ten{stop, 10};
+  limits.stop = &stop;
+  limits.breather = &after_ten;
+  limits.breathe = [](void* self) {
+    auto& mine = *static_cast<stopper*>(self);
+    if (--mine.left == 0) mine.flag = true;
+  };
+  try {
+    (void)copy_of(py("numbers"), limits);
+    FAIL("not stopped");
+  } catch (const erlpy::conversion_error& stopped) {
+    CHECK(stopped.kind() == erlpy::fault::cancelled);
+  }
+  CHECK(after_ten.left == 0);
+}
+
+TEST_CASE("a list under construction is hidden from the collector, a complete one is not") {
+  const ref copy = copy_of(py("[[1], (2,), ()]"));
+  CHECK(PyObject_IsTrue(erlpy::python::checked(PyObject_CallMethod(
+                            erlpy::python::checked(PyImport_ImportModule("gc")).get(), "is_tracked", "O", copy.get()))
+                            .get()) == 1);
+}

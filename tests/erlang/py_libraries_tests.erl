@@ -4,7 +4,7 @@
 -include_lib("eunit/include/eunit.hrl").
 
 libraries_test_() ->
-    py_test:cases(?MODULE, 120).
+    py_test:cases(?MODULE, 300).
 
 case_numpy() ->
     case py_test:has_numpy() of
@@ -59,7 +59,7 @@ case_multiprocessing_spawn() ->
     ok = file:write_file(filename:join(Dir, "erlpy_spawn_probe.py"), Source),
     py_test:with_pool(#{num_workers => 1, preload => ["import sys; sys.path.insert(0, '", Dir, "')"]}, fun(Pool) ->
         ?assertEqual({ok, [1, 4, 9]},
-                     py:call(erlpy_spawn_probe, run, [[1, 2, 3]], #{}, #{pool => Pool, timeout => 60000}))
+                     py:call(erlpy_spawn_probe, run, [[1, 2, 3]], #{}, #{pool => Pool, timeout => 240000}))
     end).
 
 case_print_in_a_loop() ->

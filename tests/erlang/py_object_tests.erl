@@ -39,16 +39,22 @@ case_target_and_argument() ->
 
 case_dropped_terms_release() ->
     define(),
-    Threads = begin {ok, T} = py:eval("threading.get_ident()"), T end,
+    {ok, Thread} = py:eval("threading.get_ident()"),
+    Class = class(),
+    Worker = worker_of(Class),
     Held = py_test:in_process(fun() ->
-        {ok, A} = py:eval("[c(i) for i in range(10)]", #{c => class()}, #{}),
+        {ok, A} = py:eval("[c(i) for i in range(10)]", #{c => Class}, #{worker => Worker}),
         hd(A)
     end),
     erlang:garbage_collect(),
     py_test:wait_until(fun() -> gone() =:= lists:seq(1, 9) end, 3000),
     ?assertEqual({ok, 0}, py:call(Held, get, [])),
     {ok, List} = py:eval("gone"),
-    ?assertEqual([Threads], lists:usort([Thread || {_, Thread} <- List])).
+    ?assertEqual([Thread], lists:usort([On || {_, On} <- List])).
+
+worker_of({py_object, Ref}) ->
+    {ok, default, Worker} = py_nif:object_location(Ref),
+    Worker.
 
 class() ->
     {ok, Class} = py:eval("__import__('gc') and [o for o in __import__('gc').get_objects() if isinstance(o, type) and o.__name__ == 'Tracked'][-1]"),

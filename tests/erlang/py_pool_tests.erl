@@ -85,6 +85,7 @@ case_killed_owner() ->
     ok = py:exec("v = 1", #{pool => Name}),
     [Owner] = children(Pool, py_pool_owner),
     exit(Owner, kill),
+    py_test:wait_until(fun() -> children(Pool, py_pool_owner) =/= [Owner] end, 5000),
     py_test:wait_until(fun() -> py:eval("1", #{}, #{pool => Name}) =:= {ok, 1} end, 5000),
     ?assertMatch({error, {'NameError', _}}, py:eval("v", #{}, #{pool => Name})),
     ?assertEqual({error, object_gone}, py:call(Object, '__repr__', [])),
@@ -126,3 +127,59 @@ case_environment_is_checked() ->
         application:set_env(erlang_python, grace, 100)
     end,
     ok = application:start(erlang_python).
+
+%% A pool whose preload takes its time holds up no other pool.
+case_slow_preload() ->
+    [Slow, Quick] = [py_test:pool_name(), py_test:pool_name()],
+    Parent = self(),
+    spawn_link(fun() ->
+        Parent ! {slow, py_pool:start(Slow, #{num_workers => 1, preload => "while True:\n    x = 1\n    y = 2"})}
+    end),
+    timer:sleep(200),
+    {ok, _} = py_pool:start(Quick, #{num_workers => 1}),
+    ?assertEqual({ok, 2}, py:eval("1 + 1", #{}, #{pool => Quick})),
+    ok = py_pool:stop(Quick),
+    ok = py_pool:stop(Slow),
+    ?assertEqual({slow, {error, {no_pool, Slow}}}, receive {slow, _} = Answer -> Answer after 5000 -> silent end),
+    %% The thread has left its loop: nobody else's calls are slowed down by it.
+    ?assertEqual({ok, 2}, py:eval("1 + 1")).
+
+%% Two pools of one name, one after the other: a thread that the first left behind
+%% shares nothing with the second.
+case_same_name_again() ->
+    Name = py_test:pool_name(),
+    {ok, _} = py_pool:start(Name, #{num_workers => 1}),
+    On = #{pool => Name},
+    ok = py:exec("left = 1", On),
+    _ = py:call_async(time, sleep, [3], #{}, On#{worker => 1}),
+    timer:sleep(100),
+    ok = py_pool:stop(Name),
+    {ok, _} = py_pool:start(Name, #{num_workers => 1}),
+    ?assertMatch({error, {'NameError', _}}, py:eval("left", #{}, On)),
+    ok = py:exec("class C: pass", On),
+    timer:sleep(3000),
+    ?assertMatch({ok, _}, py:eval("__import__('pickle').dumps(C())", #{}, On)),
+    ok = py_pool:stop(Name).
+
+case_name_with_a_nul() ->
+    {ok, _} = py_pool:start('a\0b', #{num_workers => 2}),
+    On = #{pool => 'a\0b'},
+    ok = py:exec("x = 1", On#{worker => 1}),
+    ?assertMatch({error, {'NameError', _}}, py:eval("x", #{}, On#{worker => 2})),
+    ok = py_pool:stop('a\0b').
+
+case_killed_beyond_recovery() ->
+    Name = py_test:pool_name(),
+    {ok, Pool} = py_pool:start(Name, #{num_workers => 1}),
+    kill_owners(Pool),
+    ?assertEqual({error, {no_pool, Name}}, py_pool:stats(Name)),
+    ?assertEqual({error, {no_pool, Name}}, py_pool:stop(Name)),
+    ?assertMatch({error, {no_pool, Name}}, py:eval("1", #{}, #{pool => Name})).
+
+kill_owners(Pool) ->
+    try children(Pool, py_pool_owner) of
+        [Owner] when is_pid(Owner) -> exit(Owner, kill), timer:sleep(20), kill_owners(Pool);
+        _ -> timer:sleep(20), kill_owners(Pool)
+    catch
+        exit:_ -> ok
+    end.

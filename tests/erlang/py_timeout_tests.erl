@@ -95,7 +95,8 @@ case_queued_calls_time_out() ->
     py_test:with_pool(#{num_workers => 1}, fun(Pool) ->
         spawn_link(fun() -> py:call(time, sleep, [1], #{}, #{pool => Pool}) end),
         timer:sleep(50),
-        ok = file:write_file(Mark = filename:join(py_test:tmp_dir(), "mark"), ""),
+        Mark = filename:join(py_test:tmp_dir(), "mark"),
+        ok = file:write_file(Mark, ""),
         on_time(50, fun() -> py:call(os, remove, [list_to_binary(Mark)], #{}, #{pool => Pool, timeout => 50}) end),
         {ok, 2} = py:eval("1 + 1", #{}, #{pool => Pool}),
         ?assert(filelib:is_file(Mark))
