@@ -73,15 +73,17 @@ init({Name, #{num_workers := Size, default_timeout := Default, grace := Grace} =
     end.
 
 -spec handle_call(term(), {pid(), term()}, #state{}) ->
-          {noreply, #state{}} | {reply, ok | first | later | {error, term()}, #state{}}.
+          {noreply, #state{}} | {reply, ok | later, #state{}} | {stop, {shutdown, term()}, #state{}}.
 handle_call(await_start, _From, #state{starting = [], started = Started} = State) ->
     {reply, Started, State};
 handle_call(await_start, From, #state{waiting = Waiting} = State) ->
     {noreply, State#state{waiting = [From | Waiting]}};
-handle_call({worker_failed, _Reason}, _From, #state{starting = [], started = ok} = State) ->
+handle_call({worker_failed, _Reason}, _From, #state{starting = []} = State) ->
     {reply, later, State};
-handle_call({worker_failed, Reason}, _From, State) ->
-    {reply, first, answer(State#state{starting = [], started = {error, Reason}})};
+handle_call({worker_failed, Reason}, From, State) ->
+    gen_server:reply(From, first),
+    %% The supervisor ends with this process (it is `significant').
+    {stop, {shutdown, Reason}, answer(State#state{starting = [], started = {error, Reason}})};
 handle_call(_Request, _From, State) ->
     {noreply, State}.
 

@@ -3,7 +3,7 @@
 -module(py_pool_sup).
 -behaviour(supervisor).
 
--export([start_link/2, start_async/2, owner/1, root_cause/1, init/1]).
+-export([start_link/2, start_async/2, await_end/1, owner/1, root_cause/1, init/1]).
 
 %% Returns when all workers are ready. Fails with the reason itself: a bad option,
 %% or what a worker's start or its preload answered, rather than with a
@@ -16,7 +16,7 @@ start_link(Name, Opts) ->
                 ok ->
                     {ok, Pid};
                 {error, Reason} ->
-                    stop(Pid),
+                    await_end(Pid),
                     {error, Reason}
             end;
         {error, Reason} ->
@@ -43,12 +43,18 @@ owner(Pid) ->
     {py_pool_owner, Owner, worker, _} = lists:keyfind(py_pool_owner, 1, supervisor:which_children(Pid)),
     Owner.
 
-stop(Pid) ->
+%% A pool whose start has failed ends by itself.
+-spec await_end(pid()) -> ok.
+await_end(Pid) ->
     Monitor = erlang:monitor(process, Pid),
-    unlink(Pid),
-    exit(Pid, shutdown),
     receive
         {'DOWN', Monitor, process, Pid, _} -> ok
+    end,
+    unlink(Pid),
+    receive
+        {'EXIT', Pid, _} -> ok
+    after 0 ->
+        ok
     end.
 
 %% The innermost reason of a start that failed somewhere down a supervision tree.
@@ -59,9 +65,12 @@ root_cause(Reason) -> Reason.
 
 -spec init({atom(), py_opts:pool()}) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init({Name, #{grace := Grace, num_workers := Size} = Config}) ->
-    Flags = #{strategy => rest_for_one, intensity => 3, period => 10},
+    Flags = #{strategy => rest_for_one, intensity => 3, period => 10, auto_shutdown => any_significant},
     Owner = #{id => py_pool_owner,
               start => {py_pool_owner, start_link, [Name, Config]},
+              %% It ends by itself only when the pool's first start has failed.
+              restart => transient,
+              significant => true,
               shutdown => py_pool_owner:stop_time(Grace) + 1000},
     Workers = #{id => py_worker_sup,
                 start => {py_worker_sup, start_link, [Name, Size]},

@@ -35,7 +35,7 @@ started(Name, Pid) ->
         {error, stopped} ->
             {error, {no_pool, Name}};
         {error, Reason} ->
-            _ = stop_pool(Name),
+            py_pool_sup:await_end(Pid),
             {error, Reason}
     end.
 

@@ -16,6 +16,7 @@
 #include <erlpy/pool/worker.hpp>
 #include <erlpy/python/call.hpp>
 #include <erlpy/python/failure.hpp>
+#include <erlpy/python/fork.hpp>
 #include <erlpy/python/gil.hpp>
 #include <erlpy/python/sink.hpp>
 #include <erlpy/python/source.hpp>
@@ -96,7 +97,9 @@ class bridge {
   // Attached, on the worker. Runs user code; what that raises is the answer.
   [[nodiscard]] answer run() {
     try {
-      return {true, asked_.what == operation::map ? run_map() : run_one()};
+      const answer good{true, asked_.what == operation::map ? run_map() : run_one()};
+      if (python::in_forked_child()) python::end_forked_child(nullptr);
+      return good;
     } catch (...) {
       return {false, reason_of_current()};
     }
@@ -239,10 +242,12 @@ class bridge {
     try {
       throw;
     } catch (const python::exception& raised) {
+      if (python::in_forked_child()) python::end_forked_child(&raised);
       const python::failure found = python::describe(on_.context().home(), raised, asked_.traceback);
       ready();
       return writer.exception(found);
     } catch (const conversion_error& failed) {
+      if (python::in_forked_child()) python::end_forked_child(nullptr);
       ready();
       if (failed.kind() == fault::object_gone || failed.kind() == fault::cancelled)
         return writer.reason(exception_name(failed.kind()));

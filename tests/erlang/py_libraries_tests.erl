@@ -62,6 +62,22 @@ case_multiprocessing_spawn() ->
                      py:call(erlpy_spawn_probe, run, [[1, 2, 3]], #{}, #{pool => Pool, timeout => 240000}))
     end).
 
+%% A child made by os.fork() ends where its job ends, however that is.
+case_fork() ->
+    ok = py:exec("
+import os, sys
+def fork(body):
+    child = os.fork()
+    if child == 0:
+        exec(body)
+        return 'a child'
+    return os.WEXITSTATUS(os.waitpid(child, 0)[1])
+"),
+    [?assertEqual({ok, Status}, py:call('__main__', fork, [Body]))
+     || {Body, Status} <- [{<<"pass">>, 0}, {<<"sys.exit(4)">>, 4}, {<<"sys.exit()">>, 0},
+                            {<<"sys.stderr = None; 1 / 0">>, 1}, {<<"os._exit(5)">>, 5}]],
+    ?assertEqual([], py_test:mailbox()).
+
 case_print_in_a_loop() ->
     {ok, 2} = py:eval("1 + 1"),
     ok = py:exec("for i in range(20):\n    print('line', i)"),

@@ -161,6 +161,19 @@ case_same_name_again() ->
     ?assertMatch({ok, _}, py:eval("__import__('pickle').dumps(C())", #{}, On)),
     ok = py_pool:stop(Name).
 
+%% A pool that fails to start leaves nothing behind, even if nobody waits any more.
+case_failed_start_without_its_starter() ->
+    Name = py_test:pool_name(),
+    Starter = spawn(fun() ->
+        py_pool:start(Name, #{num_workers => 1, preload => "import time\ntime.sleep(0.6)\n1 / 0"})
+    end),
+    timer:sleep(200),
+    exit(Starter, kill),
+    py_test:wait_until(fun() -> py_pool:stats(Name) =:= {error, {no_pool, Name}} end, 5000),
+    {ok, _} = py_pool:start(Name, #{num_workers => 1}),
+    ?assertEqual({ok, 2}, py:eval("1 + 1", #{}, #{pool => Name})),
+    ok = py_pool:stop(Name).
+
 case_name_with_a_nul() ->
     {ok, _} = py_pool:start('a\0b', #{num_workers => 2}),
     On = #{pool => 'a\0b'},

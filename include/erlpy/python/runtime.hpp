@@ -17,6 +17,7 @@
 
 #include <erlpy/detail/thread.hpp>
 #include <erlpy/python/call.hpp>
+#include <erlpy/python/fork.hpp>
 #include <erlpy/python/gil.hpp>
 #include <erlpy/python/interpreter.hpp>
 #include <erlpy/python/service.hpp>
@@ -81,6 +82,7 @@ class runtime {
   // Returns the calling thread's state, detached.
   [[nodiscard]] PyThreadState* initialise() {
     make_symbols_global();
+    watch_forks();
     restore_child_signal();
     if (Py_IsInitialized() == 0) {
       initialise_python();
