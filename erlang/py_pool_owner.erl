@@ -8,6 +8,9 @@
 -export([start_link/2, lookup/1, stop_time/1, worker_started/2, worker_failed/2, await_start/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
+%% How long the reason of a failed start is kept for the starter, in milliseconds.
+-define(REASON_TIME, 1000).
+
 %% `starting' are the workers that have not said yet how their first start went;
 %% then `started' is how it went, and nobody waits any more.
 -record(state, {pool :: #py_pool{},
@@ -73,19 +76,30 @@ init({Name, #{num_workers := Size, default_timeout := Default, grace := Grace} =
     end.
 
 -spec handle_call(term(), {pid(), term()}, #state{}) ->
-          {noreply, #state{}} | {reply, ok | later, #state{}} | {stop, {shutdown, term()}, #state{}}.
-handle_call(await_start, _From, #state{starting = [], started = Started} = State) ->
-    {reply, Started, State};
+          {noreply, #state{}} | {reply, ok | first | later, #state{}} | {stop, {shutdown, term()}, #state{}}.
+handle_call(await_start, _From, #state{starting = [], started = ok} = State) ->
+    {reply, ok, State};
+handle_call(await_start, From, #state{starting = [], waiting = Waiting} = State) ->
+    failed(State#state{waiting = [From | Waiting]});
 handle_call(await_start, From, #state{waiting = Waiting} = State) ->
     {noreply, State#state{waiting = [From | Waiting]}};
-handle_call({worker_failed, _Reason}, _From, #state{starting = []} = State) ->
+handle_call({worker_failed, _Reason}, _From, #state{starting = [], started = ok} = State) ->
     {reply, later, State};
+handle_call({worker_failed, _Reason}, _From, #state{starting = []} = State) ->
+    {reply, first, State};
 handle_call({worker_failed, Reason}, From, State) ->
     gen_server:reply(From, first),
-    %% The supervisor ends with this process (it is `significant').
-    {stop, {shutdown, Reason}, answer(State#state{starting = [], started = {error, Reason}})};
+    failed(State#state{starting = [], started = {error, Reason}});
 handle_call(_Request, _From, State) ->
     {noreply, State}.
+
+%% Ends the pool, which ends with this process (it is `significant'), as soon as
+%% the starter has the reason; one that never asks for it is not waited for long.
+failed(#state{waiting = []} = State) ->
+    _ = erlang:send_after(?REASON_TIME, self(), not_asked),
+    {noreply, State};
+failed(#state{started = {error, Reason}} = State) ->
+    {stop, {shutdown, Reason}, answer(State)}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
 handle_cast({worker_started, Index}, #state{starting = Starting} = State) ->
@@ -102,6 +116,8 @@ answer(State) ->
 -spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
 handle_info({py_pool_stopped, Native}, #state{pool = #py_pool{native = Native}} = State) ->
     {stop, pool_stopped, State};
+handle_info(not_asked, #state{started = {error, Reason}} = State) ->
+    {stop, {shutdown, Reason}, State};
 handle_info(_Message, State) ->
     {noreply, State}.
 
