@@ -97,13 +97,19 @@ run({Op, #py_pool{native = Native} = Pool, Worker, Flags, Timeout}) ->
                 end
             end;
         {error, Reason} ->
-            refused(Reason)
+            {error, refused(Reason, Pool)}
     end;
 run({error, _Reason} = Error) ->
     Error.
 
-refused(badarg) -> error(badarg);
-refused(Reason) -> {error, Reason}.
+%% `stale': the NIF's module was deleted and loaded anew. Its owner makes a new pool.
+refused(badarg, _Pool) ->
+    error(badarg);
+refused(stale, #py_pool{name = Name, owner = Owner}) ->
+    ok = py_pool_owner:stale(Owner),
+    {no_pool, Name};
+refused(Reason, _Pool) ->
+    Reason.
 
 bind(bind, #py_pool{name = Name, incarnation = Incarnation}, Index) ->
     Bound = case get(?BOUND) of
@@ -124,13 +130,11 @@ start({Op, #py_pool{native = Native} = Pool, Worker, Flags, Timeout}) ->
             _ = put(?OPEN(Job), deadline(Timeout)),
             Job;
         {error, Reason} ->
-            failed(Reason)
+            failed(refused(Reason, Pool))
     end;
 start({error, Reason}) ->
     failed(Reason).
 
-failed(badarg) ->
-    error(badarg);
 failed(Reason) ->
     Ref = make_ref(),
     _ = put(?OPEN(Ref), {failed, Reason}),

@@ -73,7 +73,8 @@ pool_stats(_Pool) -> erlang:nif_error(not_loaded).
 %% Tag: a reference, or the atom `job': then the tag is the job itself.
 %% Flags: 1 traceback, 2 atoms cross as erlang.Atom.
 %% When ReplyTo dies, the job is abandoned. {error, Reason}: nothing was queued
-%% and nothing is sent: overload | {no_pool, Name} | object_gone | badarg.
+%% and nothing is sent: overload | {no_pool, Name} | object_gone | badarg, or stale:
+%% this module was unloaded meanwhile, and no longer knows the pool.
 -spec submit(pool(), Worker :: non_neg_integer() | bind, ReplyTo :: pid(), Tag :: reference() | job,
              op(), Flags :: non_neg_integer()) ->
           {ok, job(), Worker :: pos_integer()} | {error, term()}.

@@ -96,8 +96,16 @@ child_spec(Name, Opts) ->
 -spec stats(Name :: atom()) -> {ok, stats()} | {error, {no_pool, atom()}}.
 stats(Name) when is_atom(Name) ->
     case running(Name) of
-        #py_pool{native = Native} -> {ok, py_nif:pool_stats(Native)};
-        undefined -> {error, {no_pool, Name}}
+        #py_pool{native = Native, owner = Owner} ->
+            try
+                {ok, py_nif:pool_stats(Native)}
+            catch
+                error:badarg ->
+                    ok = py_pool_owner:stale(Owner),
+                    {error, {no_pool, Name}}
+            end;
+        undefined ->
+            {error, {no_pool, Name}}
     end;
 stats(Name) ->
     erlang:error(badarg, [Name], py_error:info({1, <<"Name is not an atom">>})).

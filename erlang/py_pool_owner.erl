@@ -5,7 +5,7 @@
 
 -include("py_pool.hrl").
 
--export([start_link/2, lookup/1, stop_time/1, worker_started/2, worker_failed/2, await_start/1]).
+-export([start_link/2, lookup/1, stop_time/1, worker_started/2, worker_failed/2, await_start/1, stale/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 %% How long the reason of a failed start is kept for the starter, in milliseconds.
@@ -49,6 +49,11 @@ await_start(Owner) ->
     catch
         exit:_ -> {error, stopped}
     end.
+
+%% By who found that the native side does not know this pool any more.
+-spec stale(Owner :: pid()) -> ok.
+stale(Owner) ->
+    gen_server:cast(Owner, stale).
 
 %% The longest that ending the native pool is waited for, in milliseconds: the
 %% threads that can end do so within the grace time and a little.
@@ -101,9 +106,11 @@ failed(#state{waiting = []} = State) ->
 failed(#state{started = {error, Reason}} = State) ->
     {stop, {shutdown, Reason}, answer(State)}.
 
--spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}} | {stop, stale, #state{}}.
 handle_cast({worker_started, Index}, #state{starting = Starting} = State) ->
     {noreply, answer(State#state{starting = lists:delete(Index, Starting)})};
+handle_cast(stale, State) ->
+    {stop, stale, State};
 handle_cast(_Request, State) ->
     {noreply, State}.
 

@@ -67,7 +67,8 @@ struct atoms {
         job(make_ascii_atom(env, "job")),
         abandoned(make_ascii_atom(env, "abandoned")),
         sent(make_ascii_atom(env, "sent")),
-        open(make_ascii_atom(env, "open")) {}
+        open(make_ascii_atom(env, "open")),
+        stale(make_ascii_atom(env, "stale")) {}
 
   // Values with a meaning of their own.
   ERL_NIF_TERM true_, false_, none, nil, undefined;
@@ -81,7 +82,7 @@ struct atoms {
   ERL_NIF_TERM py_response, py_error, ready, failed, replaced, py_worker, py_pool_stopped;
   // Requests, and what becomes of them.
   ERL_NIF_TERM call, map, eval, exec, info, version, memory_stats, gc, tracemalloc_start, tracemalloc_stop;
-  ERL_NIF_TERM bind, job, abandoned, sent, open;
+  ERL_NIF_TERM bind, job, abandoned, sent, open, stale;
 };
 
 }  // namespace erlpy::nif

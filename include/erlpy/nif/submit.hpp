@@ -38,8 +38,8 @@ class submission {
     pool_resource* const resource = loaded_.pools.get(env_, argv_[0]);
     unsigned flags = 0;
     call_job::address to;
-    if (resource == nullptr || !enif_get_local_pid(env_, argv_[2], &to.reply_to) ||
-        !enif_get_uint(env_, argv_[5], &flags))
+    if (resource == nullptr) return refused(names_.stale);
+    if (!enif_get_local_pid(env_, argv_[2], &to.reply_to) || !enif_get_uint(env_, argv_[5], &flags))
       return refused(names_.badarg);
 
     env_ptr own = make_env();
