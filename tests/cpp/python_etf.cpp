@@ -253,7 +253,7 @@ class E(enum.Enum):
         "ValueError: two keys of the map are the same key in Python: 'a'");
   CHECK(contains(decode_failure(map({{integer(1), integer(1)}, {real(1.0), integer(2)}})),
                  "same key in Python: 1.0"));
-  CHECK(decode_failure(map({{map({}), integer(1)}})) == "TypeError: unhashable type: 'dict'");
+  CHECK(contains(decode_failure(map({{map({}), integer(1)}})), "unhashable type: 'dict'"));
   CHECK(contains(encode_failure("{'a': 1, b'a': 2}"), "ValueError: "));
 }
 

@@ -232,10 +232,11 @@ loud = Loud.__new__(Loud)
   CHECK(truth("copy == {(1, ('two',)): None}"));
 
   auto with_map_key = to.map(1);
-  CHECK(failure([&] {
-          auto key = with_map_key.key().map(0).finish();
-          with_map_key.push(std::move(key), to.none());
-        }) == "TypeError: unhashable type: 'dict'");
+  CHECK(contains(failure([&] {
+                   auto key = with_map_key.key().map(0).finish();
+                   with_map_key.push(std::move(key), to.none());
+                 }),
+                 "unhashable type: 'dict'"));
 
   auto with_loud_key = to.map(1);
   CHECK(failure([&] { with_loud_key.push(py("loud"), to.none()); }) == "KeyError: 'no hash today'");

@@ -49,6 +49,17 @@ case_background_thread() ->
     timer:sleep(500),
     ?assertEqual({ok, lists:seq(0, 4)}, py:eval("ticks")).
 
+%% Programs that Python starts can be ended by a signal.
+case_signals_reach_children() ->
+    ok = py:exec("
+import subprocess
+def ended():
+    child = subprocess.Popen(['sleep', '100'])
+    child.terminate()
+    return child.wait(timeout=20)
+"),
+    ?assertEqual({ok, -15}, py:call('__main__', ended, [])).
+
 case_multiprocessing_spawn() ->
     Dir = py_test:tmp_dir(),
     Source = "import multiprocessing\n"

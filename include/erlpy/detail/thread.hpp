@@ -3,7 +3,6 @@
 #define ERLPY_DETAIL_THREAD_HPP
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <cstddef>
 #include <cstring>
@@ -16,8 +15,8 @@
 
 namespace erlpy::detail {
 
-// Runs `body` on a new detached thread with all signals blocked (they belong to the host's threads).
-// `stack_size` is in bytes, `name` at most 15 characters. Error: erlpy::error if there is no thread to be had.
+// Runs `body` on a new detached thread. Its signal mask is its creator's, as with any thread: what it
+// blocks, the programs that Python code starts from it would block too. `stack_size` is in bytes, `name` at most 15 characters. Error: erlpy::error if there is no thread to be had.
 inline void start_thread(const char* name, std::size_t stack_size, std::function<void()> body) {
   struct start {
     std::function<void()> body;
@@ -35,18 +34,13 @@ inline void start_thread(const char* name, std::size_t stack_size, std::function
     return nullptr;
   };
 
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   int status = pthread_attr_setstacksize(&attributes, stack_size);
   if (status == 0) {
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_t thread;
     status = pthread_create(&thread, &attributes, entry, arguments.get());
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
   pthread_attr_destroy(&attributes);
   if (status != 0) throw error(std::string("cannot start a thread: ") + std::strerror(status));
