@@ -7,7 +7,7 @@
 -export([route/2, run/1, start/1, await/2, cancel/1]).
 -export_type([route/0]).
 
--opaque route() :: {py_nif:op(), #py_pool{}, Worker :: non_neg_integer() | bind,
+-opaque route() :: {py_nif:op(), #py_pool{}, Worker :: non_neg_integer() | bind | {bind, pos_integer()},
                     Flags :: non_neg_integer(), timeout()}
                  | {error, py:reason()}.
 
@@ -65,8 +65,12 @@ worker(any, #py_pool{name = Name, incarnation = Incarnation}, Op) ->
                 false -> 0
             end
     end;
-worker({Worker, _Position}, #py_pool{size = Size}, _Op) when Worker =< Size ->
-    Worker;
+%% A process without a worker of its own gets the one it names.
+worker({Worker, _Position}, #py_pool{size = Size} = Pool, Op) when Worker =< Size ->
+    case worker(any, Pool, Op) of
+        bind -> {bind, Worker};
+        _ -> Worker
+    end;
 worker({Worker, Position}, #py_pool{name = Name, size = Size}, _Op) ->
     Text = io_lib:format("Opts asks for worker ~b, but pool ~tp has ~b", [Worker, Name, Size]),
     py_error:bad_argument(Position, unicode:characters_to_binary(Text)).
@@ -79,7 +83,7 @@ timeout(Timeout, _Pool) -> Timeout.
 -spec run(route()) -> {ok, term()} | {error, py:reason() | {pos_integer(), py:reason()}}.
 run({Op, #py_pool{native = Native} = Pool, Worker, Flags, Timeout}) ->
     Ref = make_ref(),
-    case py_nif:submit(Native, Worker, self(), Ref, Op, Flags) of
+    case py_nif:submit(Native, slot(Worker), self(), Ref, Op, Flags) of
         {ok, Job, Index} ->
             bind(Worker, Pool, Index),
             receive
@@ -111,6 +115,11 @@ refused(stale, #py_pool{name = Name, owner = Owner}) ->
 refused(Reason, _Pool) ->
     Reason.
 
+slot({bind, Worker}) -> Worker;
+slot(Worker) -> Worker.
+
+bind({bind, Worker}, Pool, _Index) ->
+    bind(bind, Pool, Worker);
 bind(bind, #py_pool{name = Name, incarnation = Incarnation}, Index) ->
     Bound = case get(?BOUND) of
                 undefined -> #{};
@@ -124,7 +133,7 @@ bind(_Worker, _Pool, _Index) ->
 %% Starts a job and returns its reference; what refuses it is for await/2 to say.
 -spec start(route()) -> reference().
 start({Op, #py_pool{native = Native} = Pool, Worker, Flags, Timeout}) ->
-    case py_nif:submit(Native, Worker, self(), job, Op, Flags) of
+    case py_nif:submit(Native, slot(Worker), self(), job, Op, Flags) of
         {ok, Job, Index} ->
             bind(Worker, Pool, Index),
             _ = put(?OPEN(Job), deadline(Timeout)),

@@ -123,7 +123,7 @@ class bridge {
     switch (asked_.what) {
       case operation::call: {
         const python::ref function = resolve();
-        const python::ref arguments = take(asked_.arguments);
+        const python::ref arguments = take_arguments();
         const python::ref keywords = take(asked_.keywords);
         begin_answer();
         return python::call(function.get(), arguments.get(), keywords.get());
@@ -165,7 +165,9 @@ class bridge {
   // Many calls of one function: the answer is built call by call.
   [[nodiscard]] value run_map() {
     const python::ref function = resolve();
-    const python::ref each = take(asked_.arguments);
+    const python::ref each = take_arguments();
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(each.get()); ++i)
+      PyObject_GC_UnTrack(PyList_GET_ITEM(each.get(), i));
     begin_answer();
     const Py_ssize_t count = PyList_GET_SIZE(each.get());
     auto& to = format_.sink();
@@ -211,6 +213,14 @@ class bridge {
       collector.begin();
     };
     return transcode(format_.source(from, limits), into_);
+  }
+
+  // A list that is ours alone: hidden from the garbage collector, so that no code that it calls can find
+  // and change it.
+  [[nodiscard]] python::ref take_arguments() {
+    python::ref list = take(asked_.arguments);
+    PyObject_GC_UnTrack(list.get());
+    return list;
   }
 
   [[nodiscard]] value give(const python::ref& result) {

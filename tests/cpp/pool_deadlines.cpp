@@ -19,7 +19,7 @@ pool::options one_worker() {
 TEST_CASE("a Python loop is interrupted and its worker stays", "[pool]") {
   test_pool workers(one_worker());
   call loop = workers.exec("while True: pass");
-  REQUIRE(eventually([&] { return workers->stats().workers[0].state == pool::worker_state::busy; }));
+  REQUIRE(eventually([&] { return loop.job->began(); }));
   REQUIRE(workers.abandon(loop));
   REQUIRE(workers.eval("1 + 1").get() == "2");
   REQUIRE(loop.answer.wait_for(0ms) == std::future_status::timeout);
@@ -42,7 +42,7 @@ TEST_CASE("a worker that sleeps is replaced and its namespace is inherited", "[p
   test_pool workers(one_worker());
   REQUIRE(workers.exec("x = 41").get() == "done");
   call asleep = workers.sleep(1.5, 1);
-  REQUIRE(eventually([&] { return workers->stats().workers[0].state == pool::worker_state::busy; }));
+  REQUIRE(eventually([&] { return asleep.job->began(); }));
   call behind = workers.eval("x + 1", 1);
   REQUIRE(workers.abandon(asleep));
   REQUIRE(behind.get(1s) == "42");
@@ -55,11 +55,11 @@ TEST_CASE("a worker that sleeps is replaced and its namespace is inherited", "[p
 TEST_CASE("replacement is bounded: a stuck lane refuses, and recovers", "[pool]") {
   test_pool workers(one_worker());
   call first = workers.sleep(1.2, 1);
-  REQUIRE(eventually([&] { return first.job != nullptr && workers->stats().workers[0].state == pool::worker_state::busy; }));
+  REQUIRE(eventually([&] { return first.job->began(); }));
   REQUIRE(workers.abandon(first));
   REQUIRE(eventually([&] { return workers->stats().abandoned == 1; }));
   call second = workers.sleep(1.2, 1);
-  REQUIRE(eventually([&] { return workers->stats().workers[0].state == pool::worker_state::busy; }));
+  REQUIRE(eventually([&] { return second.job->began(); }));
   REQUIRE(workers.abandon(second));
   REQUIRE(eventually([&] { return workers->stats().workers[0].state == pool::worker_state::stuck; }));
   REQUIRE(workers.eval("1", 1).pushed == pool::mailbox::push_result::full);
@@ -79,7 +79,7 @@ TEST_CASE("an awaited job is cancelled as a task, without a replacement", "[pool
     (void)on.await(python::call(function.get()));
     return std::string("woke");
   });
-  REQUIRE(eventually([&] { return workers->stats().workers[0].state == pool::worker_state::busy; }));
+  REQUIRE(eventually([&] { return nap.job->began(); }));
   std::this_thread::sleep_for(100ms);
   REQUIRE(workers.abandon(nap));
   REQUIRE(workers.eval("seen").get() == "['cancelled']");
@@ -89,7 +89,7 @@ TEST_CASE("an awaited job is cancelled as a task, without a replacement", "[pool
 TEST_CASE("C code that keeps the GIL is reported", "[pool]") {
   test_pool workers(one_worker());
   call stalled = workers.eval("sum(range(6 * 10**7))");
-  REQUIRE(eventually([&] { return workers->stats().workers[0].state == pool::worker_state::busy; }));
+  REQUIRE(eventually([&] { return stalled.job->began(); }));
   REQUIRE(workers.abandon(stalled));
   REQUIRE(eventually([&] { return workers->stats().gil_stalled; }, 2s));
   REQUIRE(workers.eval("1 + 1").get(60s) == "2");
@@ -142,7 +142,7 @@ TEST_CASE("a cancellation that is swallowed is followed by an exception", "[pool
     (void)on.await(python::call(python::attribute(on.name_space(), name.get()).get()));
     return std::string("woke");
   });
-  REQUIRE(eventually([&] { return workers->stats().workers[0].state == pool::worker_state::busy; }));
+  REQUIRE(eventually([&] { return stay.job->began(); }));
   std::this_thread::sleep_for(100ms);
   REQUIRE(workers.abandon(stay));
   REQUIRE(workers.eval("'free'").get(10s) == "free");

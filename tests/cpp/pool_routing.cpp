@@ -58,7 +58,7 @@ TEST_CASE("a full queue refuses at once", "[pool]") {
   settings.max_queue = 3;
   test_pool workers(settings);
   call busy = workers.exec("import time; time.sleep(0.5)");
-  REQUIRE(eventually([&] { return workers->stats().workers[0].state == pool::worker_state::busy; }));
+  REQUIRE(eventually([&] { return busy.job->began(); }));
   std::vector<call> queued;
   for (int i = 0; i < 3; ++i) {
     queued.push_back(workers.eval("1"));

@@ -29,6 +29,7 @@ class function_job final : public pool::job {
   explicit function_job(std::function<std::string(pool::worker&)> body) : body_(std::move(body)) {}
 
   void run(pool::worker& on) noexcept override {
+    began_ = true;
     std::string text;
     bool good = false;
     try {
@@ -53,6 +54,7 @@ class function_job final : public pool::job {
   }
 
   [[nodiscard]] std::future<std::string> answer() { return answer_.get_future(); }
+  [[nodiscard]] bool began() const { return began_; }
   [[nodiscard]] bool ran() const { return ran_; }
   [[nodiscard]] bool discarded() const { return discarded_; }
 
@@ -62,6 +64,7 @@ class function_job final : public pool::job {
   std::function<std::string(pool::worker&)> body_;
   std::promise<std::string> answer_;
   std::atomic<int> shares_{0};
+  std::atomic<bool> began_{false};
   std::atomic<bool> ran_{false};
   std::atomic<bool> discarded_{false};
 };

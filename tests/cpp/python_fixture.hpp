@@ -188,6 +188,12 @@ inline void on_worker_stack(const std::function<void()>& action, std::size_t byt
   return erlpy::transcode(python::source(world::get().context(), value.get(), limits), to);
 }
 
+// Why the value of an expression cannot be walked.
+[[nodiscard]] inline std::string failure_of(const std::string& expression, erlpy::walk_limits limits = {}) {
+  const ref value = py(expression);
+  return failure([&] { const ref copy = copy_of(value, limits); });
+}
+
 // Number of objects that the garbage collector tracks, after a collection.
 [[nodiscard]] inline std::size_t tracked_objects() {
   run("import gc\ngc.collect()");

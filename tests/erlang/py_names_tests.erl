@@ -50,6 +50,22 @@ case_recursion_on_a_small_stack() ->
         ?assertMatch({error, {'RecursionError', _}}, py:exec(Code, #{pool => Pool}))
     end).
 
+%% Code that goes looking for its arguments' list through the collector finds none.
+case_arguments_are_out_of_reach() ->
+    ok = py:exec("
+import gc
+def evil(*arguments):
+    for one in gc.get_referrers(arguments[0]):
+        if type(one) is list:
+            for outer in gc.get_referrers(one):
+                if type(outer) is list: outer.clear()
+            one.clear()
+    return arguments[0]
+"),
+    Texts = [<<"unique-", (integer_to_binary(I))/binary>> || I <- [1, 2, 3]],
+    ?assertEqual({ok, Texts}, py:map('__main__', evil, [[T] || T <- Texts])),
+    ?assertEqual({ok, hd(Texts)}, py:call('__main__', evil, Texts)).
+
 case_complex_scalars_stay_whole() ->
     case py_test:has_numpy() of
         true ->

@@ -133,3 +133,10 @@ case_unbound_processes_pass_a_busy_worker() ->
     ?assert(Time < 1000),
     unlink(Busy),
     exit(Busy, kill).
+
+%% The first exec binds, also where it names the worker.
+case_exec_on_a_named_worker_binds() ->
+    ok = py:exec("class W:\n    name = 'w'", #{worker => 3}),
+    [?assertEqual({ok, <<"w">>}, py:call(builtins, getattr, [Class, name]))
+     || {ok, Class} <- [py:eval("W") || _ <- lists:seq(1, 20)]],
+    ?assertMatch({ok, {py_object, _}}, py:call('__main__', 'W', [])).

@@ -98,6 +98,7 @@ case_bad_preload() ->
     Name = py_test:pool_name(),
     ?assertEqual({error, {'ValueError', "boom"}}, py_pool:start(Name, #{preload => "raise ValueError('boom')"})),
     ?assertMatch({error, {'SyntaxError', _}}, py_pool:start(Name, #{preload => "def"})),
+    ?assertMatch({error, {'ValueError', _}}, py_pool:start(Name, #{preload => "\0"})),
     ?assertEqual({error, {no_pool, Name}}, py_pool:stats(Name)),
     {ok, _} = py_pool:start(Name, #{preload => "fine = 1", num_workers => 1}),
     ?assertEqual({ok, 1}, py:eval("fine", #{}, #{pool => Name})),

@@ -287,6 +287,12 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
     try {
       detail::start_thread("erlpy-worker", worker::stack_size(settings_), [added] { added->main(); });
     } catch (const std::exception& failed) {
+      {
+        const std::lock_guard lock(mutex_);
+        seat& here = seats_[added->place().index - 1];
+        if (here.thread == added) here.thread = nullptr;
+        --threads_;
+      }
       announce(added->place().index, std::nullopt, failed.what());
     }
   }

@@ -222,6 +222,8 @@ class worker : public std::enable_shared_from_this<worker> {
       if (!settings_.preload.empty()) python::exec_code(place_.name_space.get(), settings_.preload);
     } catch (const python::exception& raised) {
       failed = python::describe(*home_, raised, false);
+    } catch (const conversion_error& refused) {
+      failed = python::failure{std::string(exception_name(refused.kind())), refused.what(), {}};
     } catch (const std::exception& other) {
       failed = python::failure{"SystemError", other.what(), {}};
     }

@@ -7,9 +7,12 @@
 #ifndef ERLPY_PYTHON_SOURCE_HPP
 #define ERLPY_PYTHON_SOURCE_HPP
 
+#include <array>
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -20,6 +23,7 @@
 #include <erlpy/python/context.hpp>
 #include <erlpy/python/detail/buffer.hpp>
 #include <erlpy/python/detail/known_types.hpp>
+#include <erlpy/python/detail/text.hpp>
 #include <erlpy/python/exception.hpp>
 
 namespace erlpy::python {
@@ -77,12 +81,6 @@ class source {
  private:
   // From this size on, `bytes` are lent instead of copied.
   static constexpr Py_ssize_t lend_from = 64 * 1024;
-  // Texts up to this many characters may keep their UTF-8 form beside them for the next time.
-  static constexpr Py_ssize_t keep_utf8_to = 1024;
-  // Depths at which the walk looks whether it goes round in circles. Inside a cycle every container is
-  // one of those around it, so looking now and then finds it just as surely.
-  static constexpr std::size_t cycle_check_every = 64;
-
   // The containers around the one that is walked.
   struct enclosing {
     const enclosing* outer;
@@ -102,8 +100,18 @@ class source {
     walk_guard::level level_;
   };
 
-  void check_cycle(const enclosing& here) const {
-    if (here.depth % cycle_check_every != 0 && here.depth <= limits_.max_depth) return;
+  // Brent's way: each container is compared with the one at the depth that was the last power of two.
+  // What that misses, because the way round is long, is found when the walk is too deep anyway.
+  void check_cycle(const enclosing& here) {
+    if (here.depth <= limits_.max_depth) {
+      const auto power = static_cast<std::size_t>(std::bit_width(here.depth)) - 1;
+      if (std::has_single_bit(here.depth)) {
+        landmarks_[power] = here.container;
+      } else if (landmarks_[power] == here.container) {
+        throw conversion_error(fault::value, "structure contains itself");
+      }
+      return;
+    }
     for (const enclosing* at = here.outer; at != nullptr; at = at->outer) {
       if (at->container == here.container) throw conversion_error(fault::value, "structure contains itself");
     }
@@ -129,7 +137,7 @@ class source {
     const erlang_types& types = context_.home().types();
     if (PyUnicode_Check(object) &&
         PyType_IsSubtype(Py_TYPE(object), reinterpret_cast<PyTypeObject*>(types.atom.get())) != 0) {
-      return encoded(object, [&](std::string_view name) { return to.atom(name); });
+      return detail::encoded(object, [&](std::string_view name) { return to.atom(name); });
     }
     if (opaque_ptr term = term_of(types, object)) return to.opaque(detail::held_term(std::move(term)));
     if (known_.is_enum(object)) return enumeration(object, to, outer);
@@ -141,7 +149,7 @@ class source {
     if (PyTuple_Check(object)) return tuple(object, to, outer);
     if (PyDict_Check(object)) return dict(object, to, outer);
     if (PyAnySet_Check(object)) return set(object, to, outer);
-    if (PyBytes_Check(object)) return to.bytes(bytes_of(object));
+    if (PyBytes_Check(object)) return to.bytes(detail::bytes_of(object));
 
     if (PyGen_CheckExact(object) || PyAsyncGen_CheckExact(object)) return held(object, to, true);
     if (PyType_Check(object)) return held(object, to, false);
@@ -180,42 +188,12 @@ class source {
 
   template <class To>
   typename To::value_type text(PyObject* object, To& to) {
-    return encoded(object, [&](std::string_view utf8) { return to.text(utf8); });
-  }
-
-  // Calls `use` with the UTF-8 of a `str`. Error: UnicodeEncodeError for a lone surrogate.
-  template <class Use>
-  static auto encoded(PyObject* object, Use&& use) {
-    if (PyUnicode_IS_COMPACT_ASCII(object)) return use(ascii_of(object));
-    return encoded_slowly(object, std::forward<Use>(use));
-  }
-
-  template <class Use>
-  [[gnu::noinline]] static auto encoded_slowly(PyObject* object, Use&& use) {
-    if (!compat::ready_text(object)) throw exception::fetch();
-    if (PyUnicode_GET_LENGTH(object) <= keep_utf8_to) {
-      Py_ssize_t size = 0;
-      const char* utf8 = PyUnicode_AsUTF8AndSize(object, &size);
-      if (utf8 == nullptr) throw exception::fetch();
-      return use(std::string_view(utf8, static_cast<std::size_t>(size)));
-    }
-    const ref utf8 = checked(PyUnicode_AsUTF8String(object));
-    return use(as_text(bytes_of(utf8.get())));
-  }
-
-  [[nodiscard]] static std::string_view ascii_of(PyObject* object) noexcept {
-    return {reinterpret_cast<const char*>(PyUnicode_1BYTE_DATA(object)),
-            static_cast<std::size_t>(PyUnicode_GET_LENGTH(object))};
-  }
-
-  [[nodiscard]] static bytes_view bytes_of(PyObject* object) noexcept {
-    return {reinterpret_cast<const std::byte*>(PyBytes_AS_STRING(object)),
-            static_cast<std::size_t>(PyBytes_GET_SIZE(object))};
+    return detail::encoded(object, [&](std::string_view utf8) { return to.text(utf8); });
   }
 
   template <class To>
   typename To::value_type bytes(PyObject* object, To& to) {
-    if (PyBytes_GET_SIZE(object) < lend_from) return to.bytes(bytes_of(object));
+    if (PyBytes_GET_SIZE(object) < lend_from) return to.bytes(detail::bytes_of(object));
     return to.shared(std::make_shared<lent_bytes>(object, context_.home().drops()));
   }
 
@@ -288,7 +266,7 @@ class source {
       if (Py_TYPE(object) == &PyUnicode_Type && PyUnicode_IS_COMPACT_ASCII(object) &&
           static_cast<std::size_t>(PyUnicode_GET_LENGTH(object)) <= text_cache::longest) {
         const std::uint64_t identity = context_.texts().identity(object);
-        return to.cached_text(reinterpret_cast<const void*>(identity), ascii_of(object));
+        return to.cached_text(reinterpret_cast<const void*>(identity), detail::ascii_of(object));
       }
     }
     return value(object, to, outer);
@@ -362,7 +340,7 @@ class source {
     }
     const char letter = kind_of(dtype.get());
     const ref typestr = checked(PyObject_GetAttrString(dtype.get(), "str"));
-    return encoded(typestr.get(), [&](std::string_view name) {
+    return detail::encoded(typestr.get(), [&](std::string_view name) {
       // numpy does not export times as buffers.
       return letter == 'M' || letter == 'm' ? unexported_array(object, name, extents.get(), to)
                                             : buffer(object, to, name);
@@ -372,7 +350,7 @@ class source {
   // numpy's letter for the kind of the items.
   [[nodiscard]] static char kind_of(PyObject* dtype) {
     const ref kind = checked(PyObject_GetAttrString(dtype, "kind"));
-    return encoded(kind.get(), [](std::string_view text) { return text.empty() ? 'V' : text.front(); });
+    return detail::encoded(kind.get(), [](std::string_view text) { return text.empty() ? 'V' : text.front(); });
   }
 
   template <class To>
@@ -422,6 +400,7 @@ class source {
   walk_limits limits_;
   walk_guard guard_;
   detail::known_types known_;
+  std::array<PyObject*, std::numeric_limits<std::size_t>::digits> landmarks_{};  // compared, never used
   std::vector<std::uint64_t> held_;  // numbers of the objects that this walk put into the table
 };
 

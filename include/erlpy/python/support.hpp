@@ -15,6 +15,7 @@ import sys
 
 _expressions = {}
 _expressions_limit = 1024
+_expression_length = 4096  # longer ones are not kept
 
 
 def expression(code, names):
@@ -23,6 +24,8 @@ def expression(code, names):
     found = _expressions.get(key)
     if found is None:
         found = _compile_expression(code, names)
+        if len(code) > _expression_length:
+            return found
         if len(_expressions) >= _expressions_limit:
             _expressions.clear()
         _expressions[key] = found
