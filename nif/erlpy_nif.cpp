@@ -6,6 +6,7 @@
 
 #include <erlpy/nif/job.hpp>
 #include <erlpy/nif/library.hpp>
+#include <erlpy/nif/load.hpp>
 #include <erlpy/nif/pool_resource.hpp>
 #include <erlpy/nif/stats.hpp>
 #include <erlpy/nif/submit.hpp>
@@ -135,21 +136,10 @@ ERL_NIF_TERM object_location(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   });
 }
 
-int install(ErlNifEnv* env, void** data, library* before) noexcept {
-  try {
-    auto loaded = std::make_unique<library>(env, before);
-    library::install(loaded.get());
-    *data = loaded.release();  // threads may read it for the life of the VM
-    return 0;
-  } catch (...) {
-    return 1;
-  }
-}
-
-int load(ErlNifEnv* env, void** data, ERL_NIF_TERM) { return install(env, data, nullptr); }
+int load(ErlNifEnv* env, void** data, ERL_NIF_TERM) { return nif::install_library(env, data, nullptr); }
 
 int upgrade(ErlNifEnv* env, void** data, void** before, ERL_NIF_TERM) {
-  return install(env, data, static_cast<library*>(*before));
+  return nif::install_library(env, data, static_cast<library*>(*before));
 }
 
 // The library must have this: without it the VM refuses to replace the module. There is nothing to do,

@@ -20,15 +20,8 @@ class pool_resource;
 
 struct library {
   // Inside load or upgrade. `before` is the library that is taken over from, or null.
-  library(ErlNifEnv* env, library* before)
-      : names(env),
-        lent(lent_bytes::open(env)),
-        objects(resource_type<object_resource>::open(env, "erlpy_object")),
-        jobs(resource_type<call_job>::open(env, "erlpy_job")),
-        pools(resource_type<pool_resource>::open(env, "erlpy_pool")),
-        lookup(objects),
-        sources{names, &lookup},
-        budget(before != nullptr ? before->budget : *new atom_budget) {}
+  // Defined in load.hpp, where all the resources are complete.
+  library(ErlNifEnv* env, library* before);
   library(const library&) = delete;
   library& operator=(const library&) = delete;
 

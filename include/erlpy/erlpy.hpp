@@ -1,0 +1,14 @@
+// Everything of the library that needs no BEAM: values between worlds, Python, pools of workers, and the
+// operations on them. A NIF includes <erlpy/nif/...> besides.
+#ifndef ERLPY_ERLPY_HPP
+#define ERLPY_ERLPY_HPP
+
+#include <erlpy/bridge.hpp>
+#include <erlpy/data_model.hpp>
+#include <erlpy/etf.hpp>
+#include <erlpy/pool/pool.hpp>
+#include <erlpy/python/runtime.hpp>
+#include <erlpy/python/sink.hpp>
+#include <erlpy/python/source.hpp>
+
+#endif
