@@ -12,6 +12,7 @@
 
 #include <erlpy/data_model.hpp>
 #include <erlpy/nif/env.hpp>
+#include <erlpy/nif/resource.hpp>
 
 namespace erlpy::nif {
 
@@ -46,11 +47,7 @@ class lent_bytes {
   // Only inside load or upgrade (where it takes the type over from the library before). Throws
   // erlpy::error.
   [[nodiscard]] static lent_bytes open(ErlNifEnv* env) {
-    constexpr auto flags = static_cast<ErlNifResourceFlags>(ERL_NIF_RT_CREATE | ERL_NIF_RT_TAKEOVER);
-    ErlNifResourceType* type =
-        enif_open_resource_type(env, nullptr, "erlpy_lent_bytes", &release, flags, nullptr);
-    if (type == nullptr) throw error("the resource type erlpy_lent_bytes cannot be opened");
-    return lent_bytes{type};
+    return lent_bytes{resource_type<shared_bytes_ptr>::open(env, "erlpy_lent_bytes").get()};
   }
 
   // A binary over `owner`'s bytes, without a copy.
@@ -66,10 +63,6 @@ class lent_bytes {
 
  private:
   explicit lent_bytes(ErlNifResourceType* type) noexcept : type_(type) {}
-
-  static void release(ErlNifEnv*, void* resource) noexcept {
-    std::destroy_at(static_cast<shared_bytes_ptr*>(resource));
-  }
 
   ErlNifResourceType* type_;
 };
