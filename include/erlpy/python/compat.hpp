@@ -93,8 +93,6 @@ inline void set_raised_exception(PyObject* value) noexcept {
 #endif
 }
 
-inline constexpr bool own_gil_subinterpreters = PY_VERSION_HEX >= 0x030C0000;
-
 // Calls `callable` with the positional arguments in `stack[0, count)` and a dict of keywords or null: a
 // new reference, or null with an exception set.
 [[nodiscard]] inline PyObject* call_vector(PyObject* callable, PyObject* const* stack, std::size_t count,

@@ -22,6 +22,7 @@
 #include <erlpy/data_model.hpp>
 #include <erlpy/python/context.hpp>
 #include <erlpy/python/detail/buffer.hpp>
+#include <erlpy/python/detail/held_term.hpp>
 #include <erlpy/python/detail/known_types.hpp>
 #include <erlpy/python/detail/text.hpp>
 #include <erlpy/python/exception.hpp>
@@ -29,19 +30,6 @@
 namespace erlpy::python {
 
 namespace detail {
-
-// An erlang.Term or erlang.Pid on offer to a sink.
-class held_term {
- public:
-  explicit held_term(opaque_ptr term) noexcept : term_(std::move(term)) {}
-  [[nodiscard]] opaque_kind kind() const noexcept { return term_->kind(); }
-  void external(byte_buffer& out) const { term_->append_external(out); }
-  [[nodiscard]] opaque_ptr share() const noexcept { return term_; }
-
- private:
-  opaque_ptr term_;
-};
-static_assert(opaque_handle<held_term>);
 
 [[noreturn]] inline void raise_changed(const char* what) {
   PyErr_Format(PyExc_RuntimeError, "%s changed size during conversion", what);

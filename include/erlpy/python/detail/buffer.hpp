@@ -28,7 +28,6 @@ class held_buffer {
   ~held_buffer() { PyBuffer_Release(&view_); }
 
   [[nodiscard]] std::size_t size() const noexcept { return static_cast<std::size_t>(view_.len); }
-  [[nodiscard]] bool is_scalar() const noexcept { return view_.ndim == 0; }
   [[nodiscard]] std::string_view format() const noexcept {
     return view_.format == nullptr ? std::string_view("B") : std::string_view(view_.format);
   }
