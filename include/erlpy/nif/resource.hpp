@@ -22,11 +22,13 @@ class resource_type {
   [[nodiscard]] static resource_type open(ErlNifEnv* env, const char* name) {
     ErlNifResourceTypeInit init{};
     init.dtor = [](ErlNifEnv*, void* object) noexcept { std::destroy_at(static_cast<T*>(object)); };
-    if constexpr (requires(T & t, ErlNifPid pid) { t.down(pid); }) {
-      init.down = [](ErlNifEnv*, void* object, ErlNifPid* pid, ErlNifMonitor*) noexcept {
-        static_cast<T*>(object)->down(*pid);
-      };
-    }
+    // Every type has a `down`: enif_alloc_resource asks twice whether there is one, and a type without
+    // one has a stand-in during a take-over (erl_nif.c, prepare_opened_rt). An object that is made on
+    // another thread at that moment would get its monitors' lock written outside of its room.
+    init.down = [](ErlNifEnv*, [[maybe_unused]] void* object, [[maybe_unused]] ErlNifPid* pid,
+                   ErlNifMonitor*) noexcept {
+      if constexpr (requires(T & t, ErlNifPid who) { t.down(who); }) static_cast<T*>(object)->down(*pid);
+    };
     constexpr auto flags = static_cast<ErlNifResourceFlags>(ERL_NIF_RT_CREATE | ERL_NIF_RT_TAKEOVER);
     ErlNifResourceType* const type = enif_open_resource_type_x(env, name, &init, flags, nullptr);
     if (type == nullptr) throw error(std::string("the resource type ") + name + " cannot be opened");
