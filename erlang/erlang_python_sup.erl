@@ -20,4 +20,8 @@ init([]) ->
               start => {py_pools_sup, start_link, []},
               type => supervisor,
               shutdown => infinity},
-    {ok, {Flags, [Pools, py_pool:child_spec(default, #{})]}}.
+    Relays = #{id => py_relay_sup,
+               start => {py_relay_sup, start_link, []},
+               type => supervisor,
+               shutdown => infinity},
+    {ok, {Flags, [Pools, Relays, py_pool:child_spec(default, #{})]}}.

@@ -11,11 +11,12 @@
 -module(py).
 
 -export([call/3, call/4, call/5, eval/1, eval/2, eval/3, exec/1, exec/2, map/3, map/4]).
+-export([stream/3, stream/4, stream/5, stream_eval/1, stream_eval/2, stream_eval/3]).
 -export([call_async/3, call_async/4, call_async/5, await/1, await/2, cancel/1]).
 -export([version/0, memory_stats/0, gc/0, gc/1]).
 -export([tracemalloc_start/0, tracemalloc_start/1, tracemalloc_stop/0]).
 -export([bytes/1, buffer/1, ndarray/3, release/1]).
--export_type([name/0, code/0, kwargs/0, object/0, target/0, opts/0, reason/0]).
+-export_type([name/0, code/0, kwargs/0, object/0, target/0, opts/0, stream_opts/0, reason/0]).
 
 -type name() :: py_names:name().
 -type code() :: py_names:code().
@@ -37,11 +38,19 @@
                   traceback => boolean(),
                   atoms => atom | str}.
 
+-type stream_opts() :: #{timeout => timeout(),
+                         pool => atom(),
+                         worker => pos_integer(),
+                         traceback => boolean(),
+                         atoms => atom | str,
+                         limit => non_neg_integer()}.
+
 %% Everything that can stand in `{error, _}'. The class of an exception is an atom
 %% as long as few different ones are seen, a binary past that.
 -type reason() :: timeout | overload | cancelled
                 | worker_crashed | worker_replaced | object_gone
                 | {no_pool, Name :: atom()}
+                | closed | subscribed | not_owner
                 | {nodedown, node()}
                 | {Class :: atom() | binary(), Message :: string()}
                 | {Class :: atom() | binary(), Message :: string(),
@@ -139,6 +148,61 @@ map(Mod, Fun, ArgsList, Opts) ->
         Route -> py_job:run(Route)
     catch
         throw:{badarg, Cause} -> ?BADARG([Mod, Fun, ArgsList, Opts], Cause)
+    end.
+
+%% @doc Calls a function and collects what it yields: a generator, or any other iterable. For what is big or
+%% has no end see `py_stream'.
+-spec stream(target(), name(), Args :: [term()]) -> {ok, [term()]} | {error, reason()}.
+stream(Mod, Fun, Args) ->
+    try
+        py_stream:collect(py_op:call(Mod, Fun, Args, #{}), py_opts:none(), infinity)
+    catch
+        throw:{badarg, Cause} -> ?BADARG([Mod, Fun, Args], Cause)
+    end.
+
+-spec stream(target(), name(), Args :: [term()], kwargs()) -> {ok, [term()]} | {error, reason()}.
+stream(Mod, Fun, Args, KwArgs) ->
+    try
+        py_stream:collect(py_op:call(Mod, Fun, Args, KwArgs), py_opts:none(), infinity)
+    catch
+        throw:{badarg, Cause} -> ?BADARG([Mod, Fun, Args, KwArgs], Cause)
+    end.
+
+%% @doc With `limit => N' not more than N values are made, and the generator is closed.
+-spec stream(target(), name(), Args :: [term()], kwargs(), timeout() | stream_opts()) ->
+          {ok, [term()]} | {error, reason()}.
+stream(Mod, Fun, Args, KwArgs, Opts) ->
+    try
+        {Limit, Call} = py_opts:stream(Opts, limit, infinity, 5),
+        py_stream:collect(py_op:call(Mod, Fun, Args, KwArgs), Call, Limit)
+    catch
+        throw:{badarg, Cause} -> ?BADARG([Mod, Fun, Args, KwArgs, Opts], Cause)
+    end.
+
+%% @doc The same over what an expression gives.
+-spec stream_eval(code()) -> {ok, [term()]} | {error, reason()}.
+stream_eval(Code) ->
+    try
+        py_stream:collect(py_op:eval(Code, #{}), py_opts:none(), infinity)
+    catch
+        throw:{badarg, Cause} -> ?BADARG([Code], Cause)
+    end.
+
+-spec stream_eval(code(), Locals :: kwargs()) -> {ok, [term()]} | {error, reason()}.
+stream_eval(Code, Locals) ->
+    try
+        py_stream:collect(py_op:eval(Code, Locals), py_opts:none(), infinity)
+    catch
+        throw:{badarg, Cause} -> ?BADARG([Code, Locals], Cause)
+    end.
+
+-spec stream_eval(code(), Locals :: kwargs(), timeout() | stream_opts()) -> {ok, [term()]} | {error, reason()}.
+stream_eval(Code, Locals, Opts) ->
+    try
+        {Limit, Call} = py_opts:stream(Opts, limit, infinity, 3),
+        py_stream:collect(py_op:eval(Code, Locals), Call, Limit)
+    catch
+        throw:{badarg, Cause} -> ?BADARG([Code, Locals, Opts], Cause)
     end.
 
 %% @doc Starts a call, and returns a reference for `await/1' and `cancel/1', which

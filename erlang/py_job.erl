@@ -4,7 +4,7 @@
 
 -include("py_pool.hrl").
 
--export([route/2, run/1, start/1, await/2, cancel/1]).
+-export([route/2, run/1, start/1, post/3, await/2, cancel/1, timeout/1]).
 -export_type([route/0]).
 
 -opaque route() :: {py_nif:op(), #py_pool{}, Worker :: non_neg_integer() | bind | {bind, pos_integer()},
@@ -24,6 +24,13 @@
 %% Throws (py_error) on a worker that the pool does not have, and on a reference
 %% that is none to a Python object.
 -spec route(py_nif:op(), py_opts:call()) -> route().
+route({stream, Source}, Call) ->
+    case route(Source, Call) of
+        {error, _} = Error -> Error;
+        Route -> setelement(1, Route, {stream, Source})
+    end;
+route({object, {_, Ref}} = Op, Call) ->
+    route_object(Op, Ref, Call);
 route({_, {Kind, Ref}, _, _, _} = Op, Call) when Kind =:= py_object; Kind =:= generator ->
     route_object(Op, Ref, Call);
 route({map, {Kind, Ref}, _, _} = Op, Call) when Kind =:= py_object; Kind =:= generator ->
@@ -143,6 +150,24 @@ start({Op, #py_pool{native = Native} = Pool, Worker, Flags, Timeout}) ->
     end;
 start({error, Reason}) ->
     failed(Reason).
+
+%% The answer goes to another process, under a tag of its own. There is no deadline.
+-spec post(route(), ReplyTo :: pid(), Tag :: reference()) -> {ok, py_nif:job()} | {error, py:reason()}.
+post({Op, #py_pool{native = Native} = Pool, Worker, Flags, _Timeout}, ReplyTo, Tag) ->
+    case py_nif:submit(Native, slot(Worker), ReplyTo, Tag, Op, Flags) of
+        {ok, Job, Index} ->
+            bind(Worker, Pool, Index),
+            {ok, Job};
+        {error, Reason} ->
+            {error, refused(Reason, Pool)}
+    end;
+post({error, _Reason} = Error, _ReplyTo, _Tag) ->
+    Error.
+
+%% How long the caller will wait.
+-spec timeout(route()) -> timeout().
+timeout({error, _Reason}) -> infinity;
+timeout(Route) -> element(5, Route).
 
 failed(Reason) ->
     Ref = make_ref(),

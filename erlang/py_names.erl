@@ -3,7 +3,7 @@
 %% checks, for the error information.
 -module(py_names).
 
--export([name/3, code/2, keys/3]).
+-export([name/3, text/3, code/2, keys/3]).
 -export_type([name/0, code/0, keys/0]).
 
 -type name() :: atom() | string() | binary().
@@ -16,6 +16,14 @@ name(Name, _Position, _What) when is_atom(Name) ->
 name(Name, Position, What) ->
     case text(Name) of
         error -> py_error:bad_argument(Position, <<What/binary, " is not an atom, a string or a UTF-8 binary">>);
+        Text -> Text
+    end.
+
+%% The same, always as a binary.
+-spec text(name(), pos_integer(), binary()) -> binary().
+text(Name, Position, What) ->
+    case name(Name, Position, What) of
+        Atom when is_atom(Atom) -> atom_to_binary(Atom, utf8);
         Text -> Text
     end.
 

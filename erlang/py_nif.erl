@@ -5,22 +5,31 @@
 -module(py_nif).
 
 -export([pool_new/2, pool_start_worker/2, pool_stop/1, pool_stats/1,
-         submit/6, abandon/2, outcome/1, release/1, object_location/1]).
--export_type([pool/0, job/0, object/0, op/0]).
+         submit/6, abandon/2, outcome/1, release/1, object_location/1,
+         stream_pull/5, stream_push/4, stream_demand/2, stream_abandon/2, stream_close/2]).
+-export_type([pool/0, job/0, object/0, op/0, stream/0, end_of_stream/0]).
 
 -on_load(load/0).
 -nifs([pool_new/2, pool_start_worker/2, pool_stop/1, pool_stats/1,
-       submit/6, abandon/2, outcome/1, release/1, object_location/1]).
+       submit/6, abandon/2, outcome/1, release/1, object_location/1,
+       stream_pull/5, stream_push/4, stream_demand/2, stream_abandon/2, stream_close/2]).
 
 -type pool() :: reference().
 -type job() :: reference().
 %% The Ref of `{py_object, Ref}' and `{generator, Ref}'.
 -type object() :: reference().
 
+%% A Python iterable that one process steps: the one that the answer went to. It closes when that
+%% process ends, or when nobody holds the reference.
+-type stream() :: reference().
+-type end_of_stream() :: {done, Returned :: term()} | {error, py:reason()}.
+
 %% Names (Mod, Fun) are atoms or UTF-8 binaries, Code is a binary, KwArgs and
 %% Locals are maps, Args is a proper list: `py' has made them so.
 -type op() ::
-        {call, Mod :: atom() | binary() | {py_object | generator, object()},
+        {stream, op()}  %% of call, eval or object: {ok, stream()} over the result
+      | {object, {py_object | generator, object()}}
+      | {call, Mod :: atom() | binary() | {py_object | generator, object()},
          Fun :: atom() | binary(), Args :: list(), KwArgs :: map()}
       | {map, Mod :: atom() | binary() | {py_object | generator, object()},
          Fun :: atom() | binary(), [Args :: list()]}
@@ -99,3 +108,34 @@ release(_Object) -> erlang:nif_error(not_loaded).
 %% Where an object lives.
 -spec object_location(object()) -> {ok, PoolName :: atom(), Worker :: pos_integer()} | {error, object_gone | badarg}.
 object_location(_Object) -> erlang:nif_error(not_loaded).
+
+%% The functions of streams answer {error, not_owner} to other processes than the owner, and badarg for what
+%% is no stream.
+
+%% Asks for up to Count values. `wait': they come as {py_stream, Tag, Values, Next}, where Next is `more'
+%% (another message follows), `stop' (that was all), or an end_of_stream(). Without TellEnd the end that
+%% comes after values, and {done, _} in any case, waits for the next pull. Otherwise nothing is sent:
+%% {ended, End}, `stop' ({done, _} is due), {error, subscribed | closed | worker_replaced | {no_pool, Name}}.
+-spec stream_pull(stream(), Tag :: reference(), Count :: pos_integer() | infinity,
+                  next | {send, term()} | {throw, {Class :: term(), Message :: term()}}, TellEnd :: boolean()) ->
+          wait | stop | {ended, end_of_stream()} | {error, py:reason()}.
+stream_pull(_Stream, _Tag, _Count, _What, _TellEnd) -> erlang:nif_error(not_loaded).
+
+%% From now on values are pushed, each as {py_chunk, Tag, V}, as many as were asked for here and by
+%% stream_demand/2. The end is {py_end, Tag} or {py_error, Tag, Reason} if Plain, else as of a pull.
+-spec stream_push(stream(), Tag :: reference(), Count :: pos_integer(), Plain :: boolean()) ->
+          wait | {ended, end_of_stream()} | {error, py:reason()}.
+stream_push(_Stream, _Tag, _Count, _Plain) -> erlang:nif_error(not_loaded).
+
+-spec stream_demand(stream(), Count :: pos_integer()) -> ok | {ended, end_of_stream()} | {error, py:reason()}.
+stream_demand(_Stream, _Count) -> erlang:nif_error(not_loaded).
+
+%% Gives a pull up, and closes the stream. {abandoned, Values}: no message will come, these were made.
+%% `sent': a message was sent. `again' (unless ByForce): values are being converted, ask in a moment.
+-spec stream_abandon(stream(), ByForce :: boolean()) -> {abandoned, [term()]} | sent | again | {error, not_owner}.
+stream_abandon(_Stream, _ByForce) -> erlang:nif_error(not_loaded).
+
+%% Closes it. `wait': {py_stream, Tag, [], closed} comes when that is done. With `none' for a tag: that
+%% message is not wanted any more; `closed' says that it was sent.
+-spec stream_close(stream(), Tag :: reference() | none) -> closed | wait | {error, not_owner}.
+stream_close(_Stream, _Tag) -> erlang:nif_error(not_loaded).

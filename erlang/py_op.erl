@@ -3,7 +3,7 @@
 %% Args 3, KwArgs 4; Code 1, Locals 2.
 -module(py_op).
 
--export([call/4, map/3, eval/2, exec/1, uses_main/1]).
+-export([call/4, map/3, eval/2, exec/1, source/1, uses_main/1]).
 
 -spec call(py:target(), py:name(), [term()], py:kwargs()) -> py_nif:op().
 call(Mod, Fun, Args, KwArgs) ->
@@ -25,6 +25,25 @@ eval(Code, Locals) ->
 -spec exec(py:code()) -> py_nif:op().
 exec(Code) ->
     {exec, py_names:code(Code, 1)}.
+
+%% What a stream is opened over, argument 1 of py_stream:open.
+-spec source(py_stream:source()) -> py_nif:op().
+source({call, Mod, Fun, Args, KwArgs}) ->
+    in_source(fun() -> call(Mod, Fun, Args, KwArgs) end);
+source({eval, Code, Locals}) ->
+    in_source(fun() -> eval(Code, Locals) end);
+source({Kind, Ref} = Object) when Kind =:= py_object, is_reference(Ref); Kind =:= generator, is_reference(Ref) ->
+    {object, Object};
+source(_Source) ->
+    py_error:bad_argument(1, <<"Source is not {call, Mod, Fun, Args, KwArgs}, {eval, Code, Locals}, "
+                               "{generator, Ref} or {py_object, Ref}">>).
+
+in_source(Make) ->
+    try
+        Make()
+    catch
+        throw:{badarg, {_, Text}} -> py_error:bad_argument(1, Text)
+    end.
 
 %% Whether the operation defines or uses names of the process's own namespace, so
 %% that the process has to stay with one worker.

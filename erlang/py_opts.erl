@@ -2,7 +2,7 @@
 %% when nobody says.
 -module(py_opts).
 
--export([none/0, call/2, timeout/2, pool/1, defaults/0]).
+-export([none/0, call/2, stream/4, timeout/2, pool/1, defaults/0]).
 -export_type([call/0, pool/0]).
 
 %% Pool name, worker (with the position of the argument that asked for it), time
@@ -41,6 +41,19 @@ call(Opts, Position) when is_map(Opts) ->
 call(Timeout, Position) ->
     setelement(3, ?NONE, timeout(Timeout, Position)).
 
+%% The same, with one option more: a count, or what it is when nobody says.
+-spec stream(timeout() | map(), limit | prefetch, Default, pos_integer()) -> {non_neg_integer() | Default, call()}.
+stream(Opts, Key, Default, Position) when is_map(Opts) ->
+    case maps:take(Key, Opts) of
+        {Count, Others} when is_integer(Count), Count >= 0, Count =< 1 bsl 59 -> {Count, call(Others, Position)};
+        {_, _} -> bad_value(Key, Position);
+        error -> {Default, call(Opts, Position)}
+    end;
+stream(Timeout, limit, Default, Position) ->
+    {Default, call(Timeout, Position)};
+stream(_Opts, prefetch, _Default, Position) ->
+    py_error:bad_argument(Position, <<"Opts is not a map">>).
+
 -spec timeout(timeout(), pos_integer()) -> timeout().
 timeout(infinity, _Position) ->
     infinity;
@@ -61,10 +74,14 @@ option(atoms, Value, Call, _Position) when Value =:= atom; Value =:= str ->
     flag(?FLAG_ATOMS, Value =:= atom, Call);
 option(Key, _Value, _Call, Position)
   when Key =:= pool; Key =:= worker; Key =:= traceback; Key =:= atoms ->
-    py_error:bad_argument(Position, <<"Opts has a bad value for ", (atom_to_binary(Key, utf8))/binary>>);
+    bad_value(Key, Position);
 option(Key, _Value, _Call, Position) ->
     Shown = unicode:characters_to_binary(io_lib:format("~0tP", [Key, 10])),
     py_error:bad_argument(Position, <<"Opts has an unknown option ", Shown/binary>>).
+
+-spec bad_value(atom(), pos_integer()) -> no_return().
+bad_value(Key, Position) ->
+    py_error:bad_argument(Position, <<"Opts has a bad value for ", (atom_to_binary(Key, utf8))/binary>>).
 
 flag(Bit, true, {Pool, Worker, Timeout, Flags}) -> {Pool, Worker, Timeout, Flags bor Bit};
 flag(_Bit, false, Call) -> Call.

@@ -10,8 +10,8 @@
 
 -include("py_pool.hrl").
 
--export([start/2, stop/1, child_spec/2, stats/1]).
--export_type([opts/0, stats/0]).
+-export([start/2, stop/1, child_spec/2, stats/1, request/1]).
+-export_type([opts/0, stats/0, request/0]).
 
 -type opts() :: #{num_workers => pos_integer(),
                   isolation => shared,
@@ -34,6 +34,7 @@
                    restarts := non_neg_integer(),
                    abandoned := non_neg_integer(),
                    objects := non_neg_integer(),
+                   streams := non_neg_integer(),
                    busy_us := non_neg_integer(),
                    gil_stalled := boolean()}.
 
@@ -44,6 +45,7 @@
                           errors := non_neg_integer(),
                           restarts := non_neg_integer(),
                           objects := non_neg_integer(),
+                          streams := non_neg_integer(),
                           busy_us := non_neg_integer()}.
 
 %% @doc Starts a pool under the application's supervisor, and returns when all its
@@ -91,7 +93,7 @@ child_spec(Name, Opts) ->
 %% read. `queued' counts the calls that wait, `overloads' those that were refused,
 %% `timeouts' those given up by their callers' time-outs, `restarts' the workers that were replaced,
 %% `abandoned' the threads that were replaced and still run, `objects' the Python
-%% objects that Erlang holds, `busy_us' the microseconds spent in calls.
+%% objects that Erlang holds, `streams' the generators that are open, `busy_us' the microseconds spent in calls.
 %% `gil_stalled': C code keeps the GIL, and nothing of Python runs until it returns.
 -spec stats(Name :: atom()) -> {ok, stats()} | {error, {no_pool, atom()}}.
 stats(Name) when is_atom(Name) ->
@@ -109,6 +111,23 @@ stats(Name) when is_atom(Name) ->
     end;
 stats(Name) ->
     erlang:error(badarg, [Name], py_error:info({1, <<"Name is not an atom">>})).
+
+-type request() :: {call, Ref :: reference(), pid(), py:name(), py:name(), Args :: [term()], py:kwargs()}
+                 | {eval, Ref :: reference(), pid(), py:code(), Locals :: py:kwargs()}
+                 | {exec, Ref :: reference(), pid(), py:code()}
+                 | {stream, Ref :: reference(), pid(), py:name(), py:name(), Args :: [term()], py:kwargs()}
+                 | {stream_eval, Ref :: reference(), pid(), py:code(), Locals :: py:kwargs()}.
+
+%% @doc Has the answer sent to a process, of any node: `{py_response, Ref, {ok, V}}' (of exec `{ok, none}'), or
+%% `{py_error, Ref, Reason}'; of a stream `{py_chunk, Ref, V}' each, then `{py_end, Ref}' or
+%% `{py_error, Ref, Reason}'. A stream pauses while the mailbox of that process is more than 1,000 messages
+%% longer than it was, and closes when the process ends.
+-spec request(request()) -> ok.
+request(Request) ->
+    try py_relay:request(Request)
+    catch
+        throw:{badarg, {_, Text}} -> erlang:error(badarg, [Request], py_error:info({1, Text}))
+    end.
 
 %% A pool whose owner was killed once too often is still published.
 running(Name) ->

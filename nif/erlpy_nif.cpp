@@ -9,6 +9,7 @@
 #include <erlpy/nif/load.hpp>
 #include <erlpy/nif/pool_resource.hpp>
 #include <erlpy/nif/stats.hpp>
+#include <erlpy/nif/stream_calls.hpp>
 #include <erlpy/nif/submit.hpp>
 
 namespace {
@@ -136,6 +137,36 @@ ERL_NIF_TERM object_location(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   });
 }
 
+ERL_NIF_TERM stream_pull_heavy(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library&) { return nif::stream_call(env, argv).pull(); });
+}
+
+// What is sent into a generator may be a big term.
+ERL_NIF_TERM stream_pull(ErlNifEnv* env, int argc, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library& loaded) {
+    const std::size_t light = nif::submission::light;
+    if (argv[3] == loaded.names.next || nif::weigher(env, light).weigh(argv[3]) < light)
+      return nif::stream_call(env, argv).pull();
+    return enif_schedule_nif(env, "stream_pull", ERL_NIF_DIRTY_JOB_CPU_BOUND, stream_pull_heavy, argc, argv);
+  });
+}
+
+ERL_NIF_TERM stream_push(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library&) { return nif::stream_call(env, argv).push(); });
+}
+
+ERL_NIF_TERM stream_demand(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library&) { return nif::stream_call(env, argv).demand(); });
+}
+
+ERL_NIF_TERM stream_abandon(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library&) { return nif::stream_call(env, argv).abandon(); });
+}
+
+ERL_NIF_TERM stream_close(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library&) { return nif::stream_call(env, argv).close(); });
+}
+
 int load(ErlNifEnv* env, void** data, ERL_NIF_TERM) { return nif::install_library(env, data, nullptr); }
 
 int upgrade(ErlNifEnv* env, void** data, void** before, ERL_NIF_TERM) {
@@ -156,6 +187,11 @@ ErlNifFunc functions[] = {
     {"outcome", 1, outcome, 0},
     {"release", 1, release, 0},
     {"object_location", 1, object_location, 0},
+    {"stream_pull", 5, stream_pull, 0},
+    {"stream_push", 4, stream_push, 0},
+    {"stream_demand", 2, stream_demand, 0},
+    {"stream_abandon", 2, stream_abandon, 0},
+    {"stream_close", 2, stream_close, 0},
 };
 
 }  // namespace

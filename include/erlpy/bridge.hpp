@@ -15,7 +15,6 @@
 #include <erlpy/data_model.hpp>
 #include <erlpy/pool/worker.hpp>
 #include <erlpy/python/call.hpp>
-#include <erlpy/python/failure.hpp>
 #include <erlpy/python/fork.hpp>
 #include <erlpy/python/gil.hpp>
 #include <erlpy/python/sink.hpp>
@@ -29,6 +28,7 @@ enum class operation : std::uint8_t {
   map,
   eval,
   exec,
+  object,
   version,
   memory_stats,
   gc,
@@ -41,6 +41,7 @@ enum class operation : std::uint8_t {
 //   map   target, function, arguments (a list of lists)
 //   eval  code, keywords (the locals, a map)
 //   exec  code
+//   object  target, an object: itself
 //   gc, tracemalloc_start  number
 template <class Term>
 struct request {
@@ -53,6 +54,7 @@ struct request {
   std::int64_t number = 0;
   bool traceback = false;   // errors carry their frames
   bool keep_atoms = false;  // atoms cross as erlang.Atom
+  bool as_stream = false;   // of call, eval and object: the answer is a stream over the result
 };
 
 // A format of terms, for the time of one request.
@@ -62,6 +64,7 @@ struct request {
 //   source(term, limits)    a source over the term
 //   begin_answer()          no term of the request is looked at any more
 //   sink()                  where the answer is built; after begin_answer()
+//   stream(object)          a handle of a stream over the object; after begin_answer()
 //   may_be_atom(name)       whether an exception's name may become an atom
 template <class F>
 concept term_format = requires(F& format, const typename F::term& term, python::context& context, walk_limits limits,
@@ -72,6 +75,7 @@ concept term_format = requires(F& format, const typename F::term& term, python::
   { format.source(term, limits) } -> source;
   format.begin_answer();
   requires sink<std::remove_cvref_t<decltype(format.sink())>>;
+  { format.stream(std::declval<const python::ref&>()) } -> std::same_as<typename F::term>;
   { format.may_be_atom(name) } -> std::same_as<bool>;
 };
 
@@ -101,7 +105,8 @@ class bridge {
       if (python::in_forked_child()) python::end_forked_child(nullptr);
       return good;
     } catch (...) {
-      return {false, reason_of_current()};
+      if (!answering_) begin_answer();
+      return {false, reason_of_current(format_, on_.context().home(), asked_.traceback, index_)};
     }
   }
 
@@ -109,7 +114,7 @@ class bridge {
   [[nodiscard]] value run_one() {
     python::ref result = perform();
     if (answers_value() && python::is_awaitable(result.get())) result = on_.await(result);
-    return give(result);
+    return asked_.as_stream ? format_.stream(result) : give(result);
   }
 
   // Whether what came back from Python is a user's value (and so is awaited), not our own.
@@ -139,6 +144,11 @@ class bridge {
         begin_answer();
         python::exec_code(on_.name_space(), code);
         return python::ref::borrow(Py_None);
+      }
+      case operation::object: {
+        python::ref object = take(asked_.target);
+        begin_answer();
+        return object;
       }
       case operation::version:
         begin_answer();
@@ -242,42 +252,13 @@ class bridge {
     answering_ = true;
   }
 
-  // Inside a catch block: the reason of what was thrown. Python exceptions are described here, while
-  // the GIL is held and before they are destroyed.
-  [[nodiscard]] value reason_of_current() {
-    reply_writer writer(format_, asked_.traceback, index_);
-    const auto ready = [&] {
-      if (!std::exchange(answering_, true)) format_.begin_answer();
-    };
-    try {
-      throw;
-    } catch (const python::exception& raised) {
-      if (python::in_forked_child()) python::end_forked_child(&raised);
-      const python::failure found = python::describe(on_.context().home(), raised, asked_.traceback);
-      ready();
-      return writer.exception(found);
-    } catch (const conversion_error& failed) {
-      if (python::in_forked_child()) python::end_forked_child(nullptr);
-      ready();
-      if (failed.kind() == fault::object_gone || failed.kind() == fault::cancelled)
-        return writer.reason(exception_name(failed.kind()));
-      return writer.exception({std::string(exception_name(failed.kind())), failed.what(), {}});
-    } catch (const std::bad_alloc&) {
-      ready();
-      return writer.exception({"MemoryError", "out of memory while a value was converted", {}});
-    } catch (const std::exception& other) {
-      ready();
-      return writer.exception({"SystemError", other.what(), {}});
-    }
-  }
-
   pool::worker& on_;
   Format& format_;
   const request<term>& asked_;
   walk_limits limits_;
   python::sink into_;
   bool answering_ = false;
-  std::optional<Py_ssize_t> index_;  // of the call under way in a map
+  std::optional<std::int64_t> index_;  // of the call under way in a map
 };
 
 }  // namespace erlpy

@@ -5,11 +5,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include <erlpy/data_model.hpp>
+#include <erlpy/python/exception.hpp>
 #include <erlpy/python/failure.hpp>
+#include <erlpy/python/fork.hpp>
 
 namespace erlpy {
 
@@ -87,6 +91,29 @@ class reply_writer {
   bool with_frames_;
   std::optional<std::int64_t> index_;
 };
+
+// Inside a catch block, attached: the reason of what was thrown, in a format that is at its answer. Python
+// exceptions are described here, before they are destroyed. A child that user code forked ends here.
+template <class Format>
+[[nodiscard]] auto reason_of_current(Format& format, const python::interpreter& home, bool with_frames,
+                                     std::optional<std::int64_t> index) {
+  reply_writer writer(format, with_frames, index);
+  try {
+    throw;
+  } catch (const python::exception& raised) {
+    if (python::in_forked_child()) python::end_forked_child(&raised);
+    return writer.exception(python::describe(home, raised, with_frames));
+  } catch (const conversion_error& failed) {
+    if (python::in_forked_child()) python::end_forked_child(nullptr);
+    if (failed.kind() == fault::object_gone || failed.kind() == fault::cancelled)
+      return writer.reason(exception_name(failed.kind()));
+    return writer.exception({std::string(exception_name(failed.kind())), failed.what(), {}});
+  } catch (const std::bad_alloc&) {
+    return writer.exception({"MemoryError", "out of memory while a value was converted", {}});
+  } catch (const std::exception& other) {
+    return writer.exception({"SystemError", other.what(), {}});
+  }
+}
 
 }  // namespace erlpy
 

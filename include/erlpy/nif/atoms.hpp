@@ -68,7 +68,24 @@ struct atoms {
         abandoned(make_ascii_atom(env, "abandoned")),
         sent(make_ascii_atom(env, "sent")),
         open(make_ascii_atom(env, "open")),
-        stale(make_ascii_atom(env, "stale")) {}
+        stale(make_ascii_atom(env, "stale")),
+        py_stream(make_ascii_atom(env, "py_stream")),
+        py_chunk(make_ascii_atom(env, "py_chunk")),
+        py_end(make_ascii_atom(env, "py_end")),
+        more(make_ascii_atom(env, "more")),
+        stop(make_ascii_atom(env, "stop")),
+        done(make_ascii_atom(env, "done")),
+        closed(make_ascii_atom(env, "closed")),
+        wait(make_ascii_atom(env, "wait")),
+        again(make_ascii_atom(env, "again")),
+        ended(make_ascii_atom(env, "ended")),
+        stream(make_ascii_atom(env, "stream")),
+        object(make_ascii_atom(env, "object")),
+        next(make_ascii_atom(env, "next")),
+        send(make_ascii_atom(env, "send")),
+        throw_(make_ascii_atom(env, "throw")),
+        not_owner(make_ascii_atom(env, "not_owner")),
+        subscribed(make_ascii_atom(env, "subscribed")) {}
 
   // Values with a meaning of their own.
   ERL_NIF_TERM true_, false_, none, nil, undefined;
@@ -83,6 +100,9 @@ struct atoms {
   // Requests, and what becomes of them.
   ERL_NIF_TERM call, map, eval, exec, info, version, memory_stats, gc, tracemalloc_start, tracemalloc_stop;
   ERL_NIF_TERM bind, job, abandoned, sent, open, stale;
+  // Streams: messages, what is asked, what is answered.
+  ERL_NIF_TERM py_stream, py_chunk, py_end, more, stop, done, closed, wait, again, ended;
+  ERL_NIF_TERM stream, object, next, send, throw_, not_owner, subscribed;
 };
 
 }  // namespace erlpy::nif

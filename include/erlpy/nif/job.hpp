@@ -17,23 +17,11 @@
 #include <erlpy/nif/format.hpp>
 #include <erlpy/nif/library.hpp>
 #include <erlpy/nif/resource.hpp>
+#include <erlpy/nif/scratch.hpp>
+#include <erlpy/nif/stream_handle.hpp>
 #include <erlpy/pool/pool.hpp>
 
 namespace erlpy::nif {
-
-// What each worker thread keeps for the sinks of its jobs.
-struct worker_scratch {
-  worker_scratch()
-      : minter(library::current().names, library::current().objects),
-        sinks(library::current().names, library::current().lent, &minter) {}
-  object_minter minter;
-  sink_context sinks;
-
-  [[nodiscard]] static worker_scratch& mine() {
-    thread_local worker_scratch scratch;
-    return scratch;
-  }
-};
 
 class call_job final : public pool::job {
  public:
@@ -88,7 +76,8 @@ class call_job final : public pool::job {
       worker_scratch& scratch = worker_scratch::mine();
       scratch.minter.serve({pool_, on.place().index, on.place().objects});
       {
-        format terms(env_.get(), loaded.sources, scratch.sinks, loaded.budget, clear_);
+        stream_opener streams(on, pool_, {to_.reply_to, request_.traceback, request_.keep_atoms});
+        format terms(env_.get(), loaded.sources, scratch.sinks, loaded.budget, clear_, &streams);
         const auto answered = bridge<format>(on, terms, request_, &stop_flag()).run();
         on.count(answered.good);
         if (claim()) send_in(env_.get(), answered.good, answered.result);

@@ -9,6 +9,7 @@
 #include <erlpy/nif/job.hpp>
 #include <erlpy/nif/library.hpp>
 #include <erlpy/nif/pool_resource.hpp>
+#include <erlpy/nif/stream_handle.hpp>
 
 namespace erlpy::nif {
 
@@ -18,6 +19,7 @@ inline library::library(ErlNifEnv* env, library* before)
       objects(resource_type<object_resource>::open(env, "erlpy_object")),
       jobs(resource_type<call_job>::open(env, "erlpy_job")),
       pools(resource_type<pool_resource>::open(env, "erlpy_pool")),
+      streams(resource_type<stream_handle>::open(env, "erlpy_stream")),
       lookup(objects),
       sources{names, &lookup},
       budget(before != nullptr ? before->budget : *new atom_budget) {}

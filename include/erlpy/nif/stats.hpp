@@ -29,11 +29,13 @@ class stats_writer {
       sum.errors += each.errors;
       sum.restarts += each.restarts;
       sum.objects += each.objects;
+      sum.streams += each.streams;
       sum.busy_us += each.busy_us;
       workers.push_back(map(std::array{
           entry("index", enif_make_uint64(env_, workers.size() + 1)), entry("state", state(each.state)),
           count("queued", each.queued), count("calls", each.calls), count("errors", each.errors),
-          count("restarts", each.restarts), count("objects", each.objects), count("busy_us", each.busy_us)}));
+          count("restarts", each.restarts), count("objects", each.objects), count("streams", each.streams),
+          count("busy_us", each.busy_us)}));
     }
     return map(std::array{
         entry("workers",
@@ -41,7 +43,7 @@ class stats_writer {
         count("queued", stats.queued + sum.queued), count("calls", sum.calls), count("errors", sum.errors),
         count("timeouts", stats.timeouts), count("overloads", stats.overloads),
         count("restarts", sum.restarts), count("abandoned", stats.abandoned), count("objects", sum.objects),
-        count("busy_us", sum.busy_us),
+        count("streams", sum.streams), count("busy_us", sum.busy_us),
         entry("gil_stalled", make_ascii_atom(env_, stats.gil_stalled ? "true" : "false"))});
   }
 

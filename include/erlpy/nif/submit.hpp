@@ -105,7 +105,14 @@ class submission {
     const ERL_NIF_TERM* raw = nullptr;
     if (!enif_get_tuple(env, op, &arity, &raw) || arity < 2) return false;
     const std::span<const ERL_NIF_TERM> parts(raw, static_cast<std::size_t>(arity));
-    if (parts[0] == names_.call && arity == 5) {
+    if (parts[0] == names_.stream && arity == 2) {
+      asked.as_stream = true;
+      return parse(env, parts[1], asked) && can_stream(asked.what);
+    }
+    if (parts[0] == names_.object && arity == 2) {
+      asked.what = operation::object;
+      asked.target = parts[1];
+    } else if (parts[0] == names_.call && arity == 5) {
       asked.what = operation::call;
       asked.target = parts[1];
       asked.function = parts[2];
@@ -129,6 +136,10 @@ class submission {
       return false;
     }
     return true;
+  }
+
+  [[nodiscard]] static bool can_stream(operation what) noexcept {
+    return what == operation::call || what == operation::eval || what == operation::object;
   }
 
   [[nodiscard]] bool parse_info(ErlNifEnv* env, std::span<const ERL_NIF_TERM> parts,
@@ -157,7 +168,8 @@ class submission {
                                                      const request<ERL_NIF_TERM>& asked) const noexcept {
     int arity = 0;
     const ERL_NIF_TERM* parts = nullptr;
-    if (asked.what != operation::call && asked.what != operation::map) return nullptr;
+    if (asked.what != operation::call && asked.what != operation::map && asked.what != operation::object)
+      return nullptr;
     if (!enif_get_tuple(env, asked.target, &arity, &parts) || arity != 2) return nullptr;
     return loaded_.lookup.find(env, parts[1]);
   }

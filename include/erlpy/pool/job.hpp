@@ -18,8 +18,8 @@ class worker;
 
 enum class outcome : std::uint8_t { open, sent, timeout, cancelled };
 
-// Why a job that was queued did not run to its end.
-enum class refusal : std::uint8_t { stopped, failed };
+// Why a job did not run to its end.
+enum class refusal : std::uint8_t { stopped, replaced };
 
 class job {
  public:
@@ -39,11 +39,20 @@ class job {
   virtual void retain() noexcept = 0;
   virtual void release() noexcept = 0;
 
+  // Whether run() still has something to do.
+  [[nodiscard]] virtual bool wanted() const noexcept { return result() == outcome::open; }
+  // Whether it waits in the worker's event loop, so that cancel_step() can end what is under way. Any thread.
+  [[nodiscard]] virtual bool asynchronous() const noexcept { return false; }
+  // Attached, on another thread than the worker's: cancels the asynchronous step under way.
+  virtual void cancel_step() noexcept {}
+
   // True for exactly one caller, who then must send the answer.
   [[nodiscard]] bool claim() noexcept {
     auto expected = outcome::open;
     return outcome_.compare_exchange_strong(expected, outcome::sent, std::memory_order_acq_rel);
   }
+  // After claim(): what was sent was not the last of it.
+  void reopen() noexcept { outcome_.store(outcome::open, std::memory_order_release); }
   // True if no answer was sent and none will be.
   [[nodiscard]] bool give_up(outcome why) noexcept {
     auto expected = outcome::open;
@@ -72,6 +81,21 @@ class job {
   std::uint64_t ticket_ = 0;      // order of submission
   std::size_t lane_ = 0;          // where it is queued, or the slot that runs it
   enum class place : std::uint8_t { outside, queued, running } place_ = place::outside;
+};
+
+// A job that stays with one worker and runs there again and again: a stream.
+class resident : public job {
+ public:
+  // Also when nobody wants an answer: then it has to close.
+  [[nodiscard]] bool wanted() const noexcept override { return true; }
+  // On its worker, attached, in or outside the event loop: goes on with what it has to do.
+  virtual void proceed(worker& on) noexcept = 0;
+  // On its worker, attached, outside of the loop: ends now, for the worker leaves. What waits in the loop is
+  // cancelled after that, and what is left then is told a second time.
+  virtual void evict(worker& from, refusal why) noexcept = 0;
+
+ protected:
+  ~resident() = default;
 };
 
 // Shared ownership of a job.

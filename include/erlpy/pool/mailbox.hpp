@@ -20,8 +20,10 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include <erlpy/detail/wake_pipe.hpp>
 #include <erlpy/pool/job.hpp>
 
 namespace erlpy::pool {
@@ -48,11 +50,7 @@ class mailbox {
         ++overloads_;
         return push_result::full;
       }
-      added.ticket_ = ++tickets_;
-      added.lane_ = to;
-      added.place_ = job::place::queued;
-      into.jobs.push_back(job_ptr(&added));
-      into.size.store(into.jobs.size(), std::memory_order_relaxed);
+      enqueue(added, to);
       if (to != any) {
         if (into.parked) woken = unpark(to);
       } else if (searching_ == 0 && !parked_.empty()) {
@@ -61,6 +59,20 @@ class mailbox {
     }
     signal(woken);
     return push_result::queued;
+  }
+
+  // Any thread: a resident of the slot has something to do. Not bounded: a resident is queued once at most.
+  // False once the mailbox is closed.
+  [[nodiscard]] bool schedule(job& added, std::size_t to) {
+    std::size_t woken = none;
+    {
+      const std::lock_guard lock(mutex_);
+      if (closed_) return false;
+      enqueue(added, to);
+      if (lanes_[to].parked) woken = unpark(to);
+    }
+    signal(woken);
+    return true;
   }
 
   // The slot's worker, with the GIL: the next job, or none. `searching` is the caller's own mark,
@@ -110,6 +122,32 @@ class mailbox {
     }
     mine.signal.wait(0, std::memory_order_acquire);
     searching = true;  // counted by unpark()
+    take_poke(mine);
+  }
+
+  // The slot's worker, searching and attached, about to wait in its event loop: false if there is something
+  // to do. Until leave_loop() whoever has work for it writes to `pipe`.
+  [[nodiscard]] bool enter_loop(std::size_t slot, bool& searching, const erlpy::detail::wake_pipe& pipe) {
+    const std::lock_guard lock(mutex_);
+    lane& mine = lanes_[slot];
+    if (closed_ || next_lane(slot) != nullptr || mine.poked.load(std::memory_order_relaxed)) {
+      take_poke(mine);
+      return false;
+    }
+    if (searching) --searching_;
+    searching = false;
+    mine.parked = true;
+    mine.pipe = &pipe;
+    parked_.push_back(slot);
+    return true;
+  }
+  // The same worker: it has work of its own now, or was woken.
+  void leave_loop(std::size_t slot, bool& searching) {
+    const std::lock_guard lock(mutex_);
+    lane& mine = lanes_[slot];
+    mine.pipe = nullptr;
+    searching = !std::exchange(mine.parked, false);  // counted by unpark()
+    if (!searching) std::erase(parked_, slot);
     take_poke(mine);
   }
 
@@ -186,6 +224,7 @@ class mailbox {
     job_list jobs;
     bool refusing = false;
     bool parked = false;
+    const erlpy::detail::wake_pipe* pipe = nullptr;  // it waits for this, in its event loop
     std::atomic<std::size_t> size{0};         // a copy to look at without the lock
     std::atomic<bool> poked{false};
     std::atomic<std::uint32_t> signal{0};
@@ -215,11 +254,22 @@ class mailbox {
     return mine.jobs.front()->ticket_ < all.jobs.front()->ticket_ ? &mine : &all;
   }
 
+  void enqueue(job& added, std::size_t to) {
+    added.ticket_ = ++tickets_;
+    added.lane_ = to;
+    added.place_ = job::place::queued;
+    lane& into = lanes_[to];
+    into.jobs.push_back(job_ptr(&added));
+    into.size.store(into.jobs.size(), std::memory_order_relaxed);
+  }
+
   // Under the lock; the caller signals after it.
   [[nodiscard]] std::size_t unpark(std::size_t slot) noexcept {
     std::erase(parked_, slot);
     lanes_[slot].parked = false;
     ++searching_;
+    // Under the lock, for its worker may close the pipe after leave_loop().
+    if (lanes_[slot].pipe != nullptr) lanes_[slot].pipe->wake();
     return slot;
   }
 

@@ -33,6 +33,7 @@ struct worker_stats {
   std::uint64_t errors = 0;      // of these, those that ended in an exception
   std::uint64_t restarts = 0;    // how often its thread was replaced
   std::uint64_t objects = 0;     // Python objects that Erlang holds
+  std::uint64_t streams = 0;     // generators that are open
   std::uint64_t busy_us = 0;     // microseconds spent in jobs
 };
 

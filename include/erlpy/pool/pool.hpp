@@ -74,6 +74,13 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
     return true;
   }
 
+  void count_timeout() noexcept { timeouts_.fetch_add(1, std::memory_order_relaxed); }
+  // Any thread, without waiting, for a resident that was marked to end: what runs of it is interrupted, and
+  // else its worker sees to it.
+  void interrupt_resident(const std::shared_ptr<worker>& home, resident& target) {
+    interrupt(home, job_ptr(&target), worker::force::cancel_task);
+  }
+
   // Any thread, without waiting. Every job is refused; pool_events::stopped follows when the last
   // worker has left.
   void stop() {
@@ -123,6 +130,7 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
     result.restarts = place.restarts.load(std::memory_order_relaxed);
     result.busy_us = place.busy_us.load(std::memory_order_relaxed);
     result.objects = place.objects ? place.objects->held() : 0;
+    result.streams = place.streams.load(std::memory_order_relaxed);
     return result;
   }
 
@@ -209,7 +217,7 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
 
   // A job that was given up or refused: out of its queue, or interrupted.
   void end(job& target, outcome why) {
-    if (why == outcome::timeout) timeouts_.fetch_add(1, std::memory_order_relaxed);
+    if (why == outcome::timeout) count_timeout();
     std::optional<std::size_t> running_on;
     job_ptr queued = jobs_.withdraw(target, running_on);
     if (queued) {
@@ -238,7 +246,7 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
   void escalate(const std::shared_ptr<worker>& runner, const job_ptr& target, worker::force tried) {
     if (!runner->runs(*target)) {
       settle(runner, target);
-    } else if (tried == worker::force::cancel_task && runner->awaiting()) {
+    } else if (tried == worker::force::cancel_task && runner->awaiting(*target)) {
       interrupt(runner, target, worker::force::raise);
     } else {
       replace(runner, target);
@@ -264,6 +272,7 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
       }
     }
     if (added) {
+      for (const job_ptr& stream : runner->residents()) stream->refuse(refusal::replaced);
       events_.replaced(added->place().index);
       run_in_thread(added);
     } else {

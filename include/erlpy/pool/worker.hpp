@@ -16,13 +16,18 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include <erlpy/pool/activity.hpp>
 #include <erlpy/pool/job.hpp>
 #include <erlpy/pool/mailbox.hpp>
 #include <erlpy/pool/options.hpp>
+#include <erlpy/pool/residents.hpp>
+#include <erlpy/pool/step_marks.hpp>
 #include <erlpy/python/call.hpp>
 #include <erlpy/python/code.hpp>
 #include <erlpy/python/context.hpp>
+#include <erlpy/python/event_loop.hpp>
 #include <erlpy/python/failure.hpp>
 #include <erlpy/python/gil.hpp>
 
@@ -34,7 +39,7 @@ struct slot {
   std::string module_name;                        // wanted for its namespace, in sys.modules
   std::shared_ptr<python::object_table> objects;  // made with the pool
   python::ref name_space;                         // touched attached only
-  std::atomic<std::uint64_t> calls{0}, errors{0}, restarts{0}, busy_us{0};
+  std::atomic<std::uint64_t> calls{0}, errors{0}, restarts{0}, busy_us{0}, streams{0};
 };
 
 class worker : public std::enable_shared_from_this<worker> {
@@ -55,7 +60,13 @@ class worker : public std::enable_shared_from_this<worker> {
 
   worker(slot& place, mailbox& jobs, const options& settings, std::shared_ptr<python::interpreter> home,
          hooks events)
-      : place_(place), jobs_(jobs), settings_(settings), home_(std::move(home)), events_(std::move(events)) {}
+      : place_(place),
+        jobs_(jobs),
+        settings_(settings),
+        home_(std::move(home)),
+        events_(std::move(events)),
+        loop_(*home_),
+        residents_(place.streams) {}
 
   // The thread's life.
   void main() {
@@ -64,9 +75,10 @@ class worker : public std::enable_shared_from_this<worker> {
     {
       python::context context(home_, place_.objects);
       context_ = &context;
-      thread_id_ = PyThread_get_thread_ident();
+      activity_.bind(home_->types().timeout.get());
       if (prepare()) serve();
-      close_loop();
+      end_residents();
+      loop_.close();
       if (leaving() && !abandoned()) empty_slot();
       context_ = nullptr;
     }
@@ -87,71 +99,81 @@ class worker : public std::enable_shared_from_this<worker> {
     if (!good) place_.errors.fetch_add(1, std::memory_order_relaxed);
   }
 
-  // Runs an awaitable on this thread's event loop to its end. From a job.
+  // Runs an awaitable on this thread's event loop to its end. From a job; streams go on meanwhile.
   [[nodiscard]] python::ref await(const python::ref& awaitable) {
-    const auto& helpers = home_->helpers();
-    if (!loop_ || loop_closed()) loop_ = python::call(helpers.new_loop.get());
-    python::ref task = python::checked(
-        PyObject_CallFunctionObjArgs(helpers.start_task.get(), loop_.get(), awaitable.get(), nullptr));
-    const task_mark mark(*this, task);
-    return python::checked(
-        PyObject_CallFunctionObjArgs(helpers.finish_task.get(), loop_.get(), task.get(), nullptr));
+    const job_ptr asking = activity_.current();
+    const awaited_task mark(
+        *this, *asking, loop_.start(awaitable.get(), marking::marks(shared_from_this(), *asking)));
+    return loop_.run(mark.task());
   }
+
+  // Streams -----------------------------------------------------------------------------------------
+
+  // From a job: this worker has one more stream. It goes with disown(), or when the worker leaves.
+  void adopt(resident& added) { residents_.add(added); }
+  void disown(resident& gone) noexcept { residents_.remove(gone); }
+  // Any thread.
+  [[nodiscard]] std::vector<job_ptr> residents() { return residents_.all(); }
+  // Any thread: the stream has something to do here. False: the pool has stopped.
+  [[nodiscard]] bool schedule(resident& busy) { return jobs_.schedule(busy, place_.index); }
+
+  // A task of this worker's loop that steps an async iterator for a stream; see event_loop::drive().
+  [[nodiscard]] python::ref drive(resident& stream, const python::ref& iterator) {
+    return loop_.drive(iterator.get(), marking::marks(shared_from_this(), stream),
+                       marking::told(shared_from_this(), stream).get());
+  }
+  // Attached, from another thread: such a task is cancelled as soon as the loop runs.
+  void cancel(PyObject* task) noexcept { (void)loop_.cancel(task); }
+  // How many streams wait for a step of their tasks; with none the loop need not run.
+  void wait_for_step(bool waiting) noexcept { waiting ? ++waiting_ : --waiting_; }
+
+  // Called by tasks of the loop.
+  void enter_step(job& who) {
+    leave_loop();
+    begin_slice();
+    activity_.begin(&who);
+  }
+  void leave_step() {
+    activity_.end();
+    if (serving_loop_) loop_.stop();
+  }
+  bool proceed(resident& stream) noexcept {
+    stream.proceed(*this);
+    return slice_over();
+  }
+
+  // A slice is the time that a stream may produce while others wait; begun anew for each.
+  void begin_slice() noexcept { slice_began_ = clock::now(); }
+  [[nodiscard]] bool slice_over() const noexcept { return clock::now() - slice_began_ > slice; }
 
   // Interrupting it -----------------------------------------------------------------------------------
 
-  // Attached, from the interpreter's service thread. False: the job does not run here (any more).
-  [[nodiscard]] bool interrupt(const job& target, force how) {
-    python::ref task;
-    {
-      const std::lock_guard lock(current_mutex_);
-      if (current_ != &target) return false;
-      task = task_;
-      if (!task || how == force::raise) {
-        PyThreadState_SetAsyncExc(thread_id_, home_->types().timeout.get());
-        raised_ = true;
-      }
-    }
-    if (task) {  // where the exception was set too, this wakes the loop to see it
-      const python::ref done = python::ref::steal(PyObject_CallFunctionObjArgs(
-          home_->helpers().cancel_task.get(), loop_.get(), task.get(), nullptr));
-      if (!done) PyErr_Clear();
-    }
-    return true;
+  // Attached, from the interpreter's service thread. False: there is nothing of the job here (any more).
+  [[nodiscard]] bool interrupt(job& target, force how) {
+    const python::ref task = task_of(target);
+    const bool cancel = task || target.asynchronous();
+    const auto seen = activity_.look(target, !cancel || how == force::raise);
+    if (task) (void)loop_.cancel(task.get());  // where the exception was set too, this wakes the loop to see it
+    else if (target.asynchronous()) target.cancel_step();
+    return cancel || seen != activity::found::absent;
   }
 
-  // The job under way is an awaitable on the event loop.
-  [[nodiscard]] bool awaiting() {
-    const std::lock_guard lock(current_mutex_);
-    return static_cast<bool>(task_);
+  // Whether the job waits in the event loop, so that its step can be cancelled.
+  [[nodiscard]] bool awaiting(const job& target) {
+    return static_cast<bool>(task_of(target)) || target.asynchronous();
   }
-  [[nodiscard]] bool runs(const job& target) {
-    const std::lock_guard lock(current_mutex_);
-    return current_ == &target;
-  }
+  [[nodiscard]] bool runs(const job& target) { return activity_.has(target); }
   // True if the job still runs here: then this thread is out of the pool as soon as the job ends.
   [[nodiscard]] bool abandon_while(const job& target) {
-    const std::lock_guard lock(current_mutex_);
-    if (current_ != &target) return false;
-    abandoned_ = true;
+    if (!activity_.abandon_while(target)) return false;
+    loop_.wake();
     return true;
   }
-  [[nodiscard]] bool abandoned() {
-    const std::lock_guard lock(current_mutex_);
-    return abandoned_;
-  }
+  [[nodiscard]] bool abandoned() { return activity_.abandoned(); }
   // Attached, from the service thread: a preload under way is not waited for.
-  void interrupt_preparation() {
-    const std::lock_guard lock(current_mutex_);
-    if (!preparing_) return;
-    PyThreadState_SetAsyncExc(thread_id_, home_->types().timeout.get());
-    raised_ = true;
-  }
+  void interrupt_preparation() { activity_.interrupt_preparation(); }
 
-  [[nodiscard]] bool busy() {
-    const std::lock_guard lock(current_mutex_);
-    return current_ != nullptr;
-  }
+  [[nodiscard]] bool busy() { return activity_.busy(); }
   // How long destructors may run.
   static constexpr std::chrono::seconds tidy_limit{5};
   // By whom events_.watch asked, `tidy_limit` later: how long the release under way has taken. Zero: there
@@ -167,15 +189,13 @@ class worker : public std::enable_shared_from_this<worker> {
   [[nodiscard]] job& housekeeping() noexcept { return housekeeping_; }
 
   // Any thread: the job under way, if any.
-  [[nodiscard]] job_ptr current() {
-    const std::lock_guard lock(current_mutex_);
-    return job_ptr(current_);
-  }
+  [[nodiscard]] job_ptr current() { return activity_.current(); }
   // Any thread: the worker leaves as soon as it can.
   void retire() noexcept { retired_.store(true, std::memory_order_release); }
 
  private:
   using clock = std::chrono::steady_clock;
+  static constexpr std::chrono::milliseconds slice{1};
 
   // Stands for the release of objects where a job is expected. Part of the worker, which outlives it.
   class housekeeping_job final : public job {
@@ -187,34 +207,39 @@ class worker : public std::enable_shared_from_this<worker> {
     void release() noexcept override {}
   };
 
+  using marking = step_functions<worker>;
+
   // Shows the task of an awaited job while it runs.
-  class task_mark {
+  class awaited_task {
    public:
-    task_mark(worker& owner, const python::ref& task) : owner_(owner) {
-      const std::lock_guard lock(owner_.current_mutex_);
-      owner_.task_ = task;
+    awaited_task(worker& owner, const job& who, python::ref task) : owner_(owner), task_(std::move(task)) {
+      const std::lock_guard lock(owner_.awaited_mutex_);
+      owner_.awaited_ = task_;
+      owner_.awaiting_ = &who;
     }
-    task_mark(const task_mark&) = delete;
-    task_mark& operator=(const task_mark&) = delete;
-    ~task_mark() {
+    awaited_task(const awaited_task&) = delete;
+    awaited_task& operator=(const awaited_task&) = delete;
+    ~awaited_task() {
       python::ref done;
-      const std::lock_guard lock(owner_.current_mutex_);
-      std::swap(done, owner_.task_);
+      const std::lock_guard lock(owner_.awaited_mutex_);
+      std::swap(done, owner_.awaited_);
+      owner_.awaiting_ = nullptr;
     }
+    [[nodiscard]] PyObject* task() const noexcept { return task_.get(); }
 
    private:
     worker& owner_;
+    python::ref task_;
   };
 
-  // User code may have closed it.
-  [[nodiscard]] bool loop_closed() const {
-    const python::ref closed = python::checked(PyObject_CallMethod(loop_.get(), "is_closed", nullptr));
-    return python::checked_status(PyObject_IsTrue(closed.get())) != 0;
+  [[nodiscard]] python::ref task_of(const job& target) {
+    const std::lock_guard lock(awaited_mutex_);
+    return awaiting_ == &target ? awaited_ : python::ref();
   }
 
   [[nodiscard]] bool prepare() {
     std::optional<python::failure> failed;
-    set_preparing(true);
+    activity_.begin(nullptr);
     try {
       limit_recursion();
       extend_path();
@@ -227,16 +252,10 @@ class worker : public std::enable_shared_from_this<worker> {
     } catch (const std::exception& other) {
       failed = python::failure{"SystemError", other.what(), {}};
     }
-    set_preparing(false);
+    activity_.end();
     const bool good = !failed.has_value();
     events_.started(*this, std::move(failed));
     return good;
-  }
-
-  void set_preparing(bool preparing) {
-    const std::lock_guard lock(current_mutex_);
-    preparing_ = preparing;
-    if (!preparing && std::exchange(raised_, false)) PyThreadState_SetAsyncExc(thread_id_, nullptr);
   }
 
   // What a call of Python takes of the C stack at most, and half as much again: 3.4 KB were measured for
@@ -259,40 +278,67 @@ class worker : public std::enable_shared_from_this<worker> {
 
   // Attached at entry and exit; without the GIL while there is nothing to do.
   void serve() {
-    bool searching = false;
     for (;;) {
       while (!leaving()) {
-        job_ptr next = jobs_.take(place_.index, searching);
+        job_ptr next = jobs_.take(place_.index, searching_);
         if (!next) break;
         execute(next);
         if (abandoned()) return;
         tidy();
         if (abandoned()) return;
+        if (waiting_ != 0 && clock::now() - looped_ > slice) run_loop([&] { loop_.run_once(); });
+        if (abandoned()) return;
       }
       if (leaving()) break;
       if (untidy()) {
-        jobs_.leave(searching);  // destructors may take their time: let others look for jobs
+        jobs_.leave(searching_);  // destructors may take their time: let others look for jobs
         tidy();
         if (abandoned()) return;
-        continue;
+      } else if (waiting_ != 0) {
+        wait_in_loop();
+        if (abandoned()) return;
+      } else {
+        const python::detached no_gil;
+        jobs_.await(place_.index, searching_);
       }
-      const python::detached no_gil;
-      jobs_.await(place_.index, searching);
     }
-    jobs_.leave(searching);
+    jobs_.leave(searching_);
+  }
+
+  // Steps of streams run until one has run, or there is a job. A worker that is in a step takes no job:
+  // it leaves the mailbox's list of those that wait before the step begins.
+  void wait_in_loop() {
+    (void)loop_.get();
+    if (!jobs_.enter_loop(place_.index, searching_, *loop_.pipe())) return;
+    in_loop_ = true;
+    run_loop([&] { loop_.run_until_woken(); });
+    if (!abandoned()) leave_loop();
+  }
+  void leave_loop() {
+    if (std::exchange(in_loop_, false)) jobs_.leave_loop(place_.index, searching_);
+  }
+
+  template <class Run>
+  void run_loop(Run run) {
+    serving_loop_ = true;
+    begin_slice();
+    run();
+    serving_loop_ = false;
+    looped_ = clock::now();
   }
 
   [[nodiscard]] bool leaving() const noexcept { return retired_.load(std::memory_order_acquire); }
 
   void execute(job_ptr& next) {
     const auto started = clock::now();
-    begin(next.get());
-    if (next->result() == outcome::open) {
+    slice_began_ = started;
+    activity_.begin(next.get());
+    if (next->wanted()) {
       next->run(*this);
     } else {
       next->discard();
     }
-    end();
+    activity_.end();
     const auto spent = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - started);
     place_.busy_us.fetch_add(static_cast<std::uint64_t>(spent.count()), std::memory_order_relaxed);
   }
@@ -304,23 +350,26 @@ class worker : public std::enable_shared_from_this<worker> {
   void tidy() {
     if (home_->drops()->waiting()) home_->drops()->drain();
     if (!place_.objects->waiting()) return;
-    begin(&housekeeping_);
-    tidying_since_.store(clock::now().time_since_epoch().count(), std::memory_order_relaxed);
-    if (!watched_.exchange(true)) events_.watch(*this);
-    place_.objects->drain();
-    tidying_since_.store(0, std::memory_order_relaxed);
-    end();
+    keep_house([&] { place_.objects->drain(); });
   }
 
-  void begin(job* next) {
-    const std::lock_guard lock(current_mutex_);
-    current_ = next;
+  template <class Work>
+  void keep_house(Work work) {
+    activity_.begin(&housekeeping_);
+    tidying_since_.store(clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+    if (!watched_.exchange(true)) events_.watch(*this);
+    work();
+    tidying_since_.store(0, std::memory_order_relaxed);
+    activity_.end();
   }
-  // What was to interrupt the job, and came too late, is taken back.
-  void end() {
-    const std::lock_guard lock(current_mutex_);
-    current_ = nullptr;
-    if (std::exchange(raised_, false)) PyThreadState_SetAsyncExc(thread_id_, nullptr);
+
+  // The worker leaves: its generators are closed here, on the thread that stepped them.
+  void end_residents() {
+    const refusal why = abandoned() ? refusal::replaced : refusal::stopped;
+    for (const job_ptr& each : residents_.all())
+      keep_house([&] { static_cast<resident&>(*each).evict(*this, why); });
+    keep_house([&] { loop_.end_tasks(tidy_limit); });
+    for (const job_ptr& each : residents_.all()) static_cast<resident&>(*each).evict(*this, why);
   }
 
   // The pool has stopped: lets go of the namespace and of what Erlang held.
@@ -336,34 +385,31 @@ class worker : public std::enable_shared_from_this<worker> {
     place_.name_space = nullptr;
   }
 
-  void close_loop() noexcept {
-    if (!loop_) return;
-    const python::ref done = python::ref::steal(
-        PyObject_CallFunctionObjArgs(home_->helpers().close_loop.get(), loop_.get(), nullptr));
-    if (!done) PyErr_Clear();
-    loop_ = nullptr;
-  }
-
   slot& place_;
   mailbox& jobs_;
   const options& settings_;
   std::shared_ptr<python::interpreter> home_;
   hooks events_;
   python::context* context_ = nullptr;  // of main()
-  python::ref loop_;
+  python::event_loop loop_;
+  resident_list residents_;
   std::atomic<bool> retired_{false};
   housekeeping_job housekeeping_;
   std::atomic<clock::rep> tidying_since_{0};
   std::atomic<bool> watched_{false};
-  unsigned long thread_id_ = 0;
+  activity activity_;
 
-  // Guards what follows; a leaf, except that interrupt() sets an asynchronous exception under it.
-  std::mutex current_mutex_;
-  job* current_ = nullptr;
-  python::ref task_;
-  bool preparing_ = false;
-  bool raised_ = false;
-  bool abandoned_ = false;
+  // The thread's own.
+  bool searching_ = false;
+  bool in_loop_ = false;        // waits there for jobs too
+  bool serving_loop_ = false;   // runs the loop for the streams alone
+  std::size_t waiting_ = 0;
+  clock::time_point slice_began_{};
+  clock::time_point looped_{};
+
+  std::mutex awaited_mutex_;  // what follows; a leaf
+  python::ref awaited_;
+  const job* awaiting_ = nullptr;
 };
 
 }  // namespace erlpy::pool

@@ -175,6 +175,57 @@ inline void set_raised_exception(PyObject* value) noexcept {
   return found;
 }
 
+// How one step of an iterator came out.
+enum class sent : std::uint8_t { yielded, returned, raised };
+
+// The value of the StopIteration that is pending (None if there is no exception: an iterator may end without
+// one), which is cleared: a new reference. Null, with the exception left alone, if it is another one.
+[[nodiscard]] inline PyObject* stop_value() noexcept {
+  PyObject* value = Py_None;
+  if (PyErr_Occurred() == nullptr) {
+    Py_INCREF(value);
+    return value;
+  }
+  if (PyErr_ExceptionMatches(PyExc_StopIteration) == 0) return nullptr;
+  PyObject* stop = take_raised_exception();
+  if (PyObject_TypeCheck(stop, reinterpret_cast<PyTypeObject*>(PyExc_StopIteration)) == 0) {
+    // It could not be made: what was raised instead.
+    set_raised_exception(stop);
+    Py_DECREF(stop);
+    return nullptr;
+  }
+  PyObject* held = reinterpret_cast<PyStopIterationObject*>(stop)->value;
+  if (held != nullptr) value = held;
+  Py_INCREF(value);
+  Py_DECREF(stop);
+  return value;
+}
+
+// Steps an iterator: __next__ if `value` is None, send() otherwise. `result` is a new reference to what it
+// yielded or returned; null with an exception set if it raised.
+[[nodiscard]] inline sent iter_send(PyObject* iterator, PyObject* value, PyObject*& result) noexcept {
+  result = nullptr;
+#if PY_VERSION_HEX >= 0x030A0000
+  switch (PyIter_Send(iterator, value, &result)) {
+    case PYGEN_NEXT: return sent::yielded;
+    case PYGEN_RETURN: return sent::returned;
+    default: return sent::raised;
+  }
+#else
+  if (value == Py_None && PyIter_Check(iterator) != 0) {
+    result = Py_TYPE(iterator)->tp_iternext(iterator);
+  } else {
+    PyObject* send = PyObject_GetAttrString(iterator, "send");
+    if (send == nullptr) return sent::raised;
+    result = PyObject_CallFunctionObjArgs(send, value, nullptr);
+    Py_DECREF(send);
+  }
+  if (result != nullptr) return sent::yielded;
+  result = stop_value();
+  return result != nullptr ? sent::returned : sent::raised;
+#endif
+}
+
 // The slots of a module that is fit for every kind of interpreter: `execute` fills a new module of it.
 // One array for the whole process, so `execute` is the same at every call.
 [[nodiscard]] inline PyModuleDef_Slot* module_slots(int (*execute)(PyObject*)) noexcept {

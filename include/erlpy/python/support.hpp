@@ -1,8 +1,12 @@
-// The few parts that are clearer in Python than in C: compiling expressions with parameters, driving
-// the worker's event loop, and collecting statistics. None is on the path of a plain call.
+// The few parts that are clearer in Python than in C: compiling expressions with parameters, and
+// collecting statistics; what concerns asyncio is in detail/loop_source.hpp. None is on the path of a
+// plain call.
 #ifndef ERLPY_PYTHON_SUPPORT_HPP
 #define ERLPY_PYTHON_SUPPORT_HPP
 
+#include <string>
+
+#include <erlpy/python/detail/loop_source.hpp>
 #include <erlpy/python/exception.hpp>
 #include <erlpy/python/ref.hpp>
 
@@ -55,40 +59,6 @@ def _identifier(name):
     return str(name) if name.isascii() else unicodedata.normalize('NFKC', name)
 
 
-def new_loop():
-    import asyncio
-    return asyncio.new_event_loop()
-
-
-async def _await(awaitable):
-    return await awaitable
-
-
-def start_task(loop, awaitable):
-    return loop.create_task(_await(awaitable))
-
-
-def finish_task(loop, task):
-    try:
-        return loop.run_until_complete(task)
-    finally:
-        if not task.done():
-            task.cancel()
-
-
-def cancel_task(loop, task):
-    loop.call_soon_threadsafe(task.cancel)
-
-
-def close_loop(loop):
-    if loop.is_running() or loop.is_closed():
-        return
-    try:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-    finally:
-        loop.close()
-
-
 def memory_stats():
     from erlang import Atom
     stats = {
@@ -123,6 +93,21 @@ def frames(error):
         found.append((code.co_filename, step.tb_lineno or 0, code.co_name))
         step = step.tb_next
     return found
+
+
+def make_exception(what, space):
+    """An exception from (class name, message): of the namespace, a builtin, or 'module.Class'."""
+    name, message = what
+    import builtins
+    found = space.get(name, getattr(builtins, name, None))
+    if found is None and '.' in name:
+        module, _, attribute = name.rpartition('.')
+        found = getattr(import_name(module), attribute)
+    if found is None:
+        raise NameError('there is no exception class %r' % (str(name),))
+    if not (isinstance(found, type) and issubclass(found, BaseException)):
+        raise TypeError('%s is not an exception class' % (name,))
+    return found(message)
 
 
 def import_name(name):
@@ -163,9 +148,9 @@ def flush_lines():
 }  // namespace detail
 
 struct support {
-  ref expression, new_loop, start_task, finish_task, cancel_task, close_loop;
-  ref memory_stats, tracemalloc_start, tracemalloc_stop, frames, import_name, limit_recursion;
-  ref extend_path, flush_lines;
+  ref expression, memory_stats, tracemalloc_start, tracemalloc_stop, frames, import_name;
+  ref limit_recursion, extend_path, flush_lines, make_exception;
+  ref new_loop, start_task, finish_task, cancel_task, run_once, run_until_woken, end_tasks, close_loop, drive, drive_alone;
 };
 
 // Attached to the interpreter; our `erlang` module is there already.
@@ -174,17 +159,22 @@ struct support {
   checked_status(PyDict_SetItemString(space.get(), "__builtins__", PyEval_GetBuiltins()));
   const ref name = checked(PyUnicode_FromString("erlang._support"));
   checked_status(PyDict_SetItemString(space.get(), "__name__", name.get()));
-  const ref code = checked(Py_CompileString(detail::support_source, "<erlang support>", Py_file_input));
-  const ref done = checked(PyEval_EvalCode(code.get(), space.get(), space.get()));
+  for (const char* source : {detail::support_source, detail::loop_source}) {
+    const ref code = checked(Py_CompileString(source, "<erlang support>", Py_file_input));
+    const ref done = checked(PyEval_EvalCode(code.get(), space.get(), space.get()));
+  }
   const auto function = [&](const char* key) {
     PyObject* found = PyDict_GetItemString(space.get(), key);
     if (found == nullptr) throw error(std::string("support function missing: ") + key);
     return ref::borrow(found);
   };
-  return {function("expression"),        function("new_loop"),         function("start_task"),
-          function("finish_task"),       function("cancel_task"),      function("close_loop"),
-          function("memory_stats"),      function("tracemalloc_start"), function("tracemalloc_stop"),
-          function("frames"),            function("import_name"),      function("limit_recursion"), function("extend_path"), function("flush_lines")};
+  return {function("expression"),     function("memory_stats"),    function("tracemalloc_start"),
+          function("tracemalloc_stop"), function("frames"),        function("import_name"),
+          function("limit_recursion"), function("extend_path"),    function("flush_lines"),
+          function("make_exception"),
+          function("new_loop"),       function("start_task"),      function("finish_task"),
+          function("cancel_task"),    function("run_once"),        function("run_until_woken"),
+          function("end_tasks"),      function("close_loop"),      function("drive"),           function("drive_alone")};
 }
 
 }  // namespace erlpy::python

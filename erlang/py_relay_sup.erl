@@ -1,0 +1,33 @@
+%% The relays of py_pool:request/1, each on its own.
+-module(py_relay_sup).
+-behaviour(supervisor).
+
+-export([start_link/0, start_relay/4]).
+-export([init/1]).
+
+-spec start_link() -> {ok, pid()} | {error, term()}.
+start_link() ->
+    case supervisor:start_link({local, ?MODULE}, ?MODULE, []) of
+        {ok, Pid} -> {ok, Pid};
+        {error, Reason} -> {error, Reason};
+        ignore -> {error, ignore}
+    end.
+
+%% Error: the application is not running.
+-spec start_relay(call | stream, py_job:route(), Ref :: reference(), Consumer :: pid()) -> ok | {error, not_started}.
+start_relay(Kind, Route, Ref, Consumer) ->
+    try supervisor:start_child(?MODULE, [Kind, Route, Ref, Consumer]) of
+        {ok, _Pid} -> ok
+    catch
+        exit:{_, {supervisor, _, _}} -> {error, not_started};
+        exit:{_, {gen_server, call, _}} -> {error, not_started}
+    end.
+
+-spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
+init([]) ->
+    Flags = #{strategy => simple_one_for_one, intensity => 3, period => 10},
+    Relay = #{id => py_relay,
+              start => {py_relay, start_link, []},
+              restart => temporary,
+              shutdown => brutal_kill},
+    {ok, {Flags, [Relay]}}.

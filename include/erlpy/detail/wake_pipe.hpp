@@ -1,0 +1,43 @@
+// A pipe that wakes whoever waits for its reading end, as an event loop does.
+#ifndef ERLPY_DETAIL_WAKE_PIPE_HPP
+#define ERLPY_DETAIL_WAKE_PIPE_HPP
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+namespace erlpy::detail {
+
+class wake_pipe {
+ public:
+  // Neither end blocks, and no child process inherits them. Errors: std::system_error.
+  wake_pipe() {
+    if (pipe(ends_.data()) != 0) throw std::system_error(errno, std::generic_category(), "pipe");
+    for (const int end : ends_) {
+      fcntl(end, F_SETFL, O_NONBLOCK);
+      fcntl(end, F_SETFD, FD_CLOEXEC);
+    }
+  }
+  wake_pipe(const wake_pipe&) = delete;
+  wake_pipe& operator=(const wake_pipe&) = delete;
+  ~wake_pipe() {
+    for (const int end : ends_) close(end);
+  }
+
+  [[nodiscard]] int reading_end() const noexcept { return ends_[0]; }
+  // Any thread. A full pipe is as good as one more byte.
+  void wake() const noexcept {
+    const char byte = 0;
+    [[maybe_unused]] const ssize_t written = write(ends_[1], &byte, 1);
+  }
+
+ private:
+  std::array<int, 2> ends_{};
+};
+
+}  // namespace erlpy::detail
+
+#endif

@@ -1,0 +1,198 @@
+// A Python iterable that a process steps: the coroutine, what is asked of it, and the messages about it.
+//
+// The core lives with one worker, where alone the coroutine runs; schedulers only ask (pull, push, close,
+// abandon). The term that Erlang holds is a handle in front of it: without its owner, or without anybody
+// who holds it, the stream closes. The messages:
+//   {py_stream, Tag, Values, more}          part of what a pull asked for
+//   {py_stream, Tag, Values, stop}          the last part
+//   {py_stream, Tag, [], {done, Returned}}  the end, or {error, Reason}; `closed` to who closes it
+//   {py_chunk, Ref, V}, {py_end, Ref}, {py_error, Ref, Reason}   the same, pushed
+#ifndef ERLPY_NIF_STREAM_HPP
+#define ERLPY_NIF_STREAM_HPP
+
+#include <erl_nif.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include <erlpy/bridge.hpp>
+#include <erlpy/nif/env.hpp>
+#include <erlpy/nif/format.hpp>
+#include <erlpy/nif/library.hpp>
+#include <erlpy/nif/resource.hpp>
+#include <erlpy/nif/scratch.hpp>
+#include <erlpy/nif/stream_chunk.hpp>
+#include <erlpy/pool/pool.hpp>
+#include <erlpy/stream/iterate_async.hpp>
+#include <erlpy/stream/signals.hpp>
+
+namespace erlpy::nif {
+
+class stream_handle;
+
+struct stream_settings {
+  ErlNifPid owner{};
+  bool traceback = false;
+  bool keep_atoms = false;
+};
+
+class stream_core final : public pool::resident {
+ public:
+  enum class shape : std::uint8_t { pull, push_plain, push_told };  // push_told: the end is as of a pull
+
+  // What a pull or a push asks for. `tag` and `value` are terms of `env`.
+  struct order {
+    shape how = shape::pull;
+    env_ptr env;
+    ERL_NIF_TERM tag = 0;
+    stream::step what = stream::step::next;
+    ERL_NIF_TERM value = 0;    // of send: the value; of raise: {Class, Message}
+    bool tell_end = false;     // the end comes with the values before it, not when one asks next
+    bool gave = false;         // values went out already
+  };
+
+  stream_core(std::shared_ptr<pool::thread_pool> pool, pool::worker& home, stream_settings settings)
+      : pool_(std::move(pool)), home_(home.weak_from_this()), settings_(settings) {
+    (void)claim();  // nothing to answer yet
+  }
+  stream_core(const stream_core&) = delete;
+  stream_core& operator=(const stream_core&) = delete;
+
+  // On the worker, from the job that made the object: opens an iterator of it. Errors: what that raises.
+  void open(pool::worker& on, const python::ref& object);
+
+  // Asking; on a scheduler, by the owner -----------------------------------------------------------------
+
+  // 0: a message will come. Else what the NIF answers: {ended, End} or {error, Reason}. `handle` is kept
+  // while values are pushed: the consumer may hold nothing but its Ref.
+  [[nodiscard]] ERL_NIF_TERM ask(ErlNifEnv* env, order wanted, std::uint64_t count,
+                                 resource_ptr<stream_handle> handle);
+  // More for a push. The same results.
+  [[nodiscard]] ERL_NIF_TERM demand_more(ErlNifEnv* env, std::uint64_t count);
+  // Gives a pull up: {abandoned, Values}; `sent`: a message has come; `again`, if not by force: the worker is
+  // at the values.
+  [[nodiscard]] ERL_NIF_TERM abandon(ErlNifEnv* env, bool by_force);
+  // True if it is closed; else a message with `tag` will say so.
+  [[nodiscard]] bool close(ERL_NIF_TERM tag);
+  // Nobody waits for that message any more. True if it was sent.
+  [[nodiscard]] bool forget_closer();
+  // Any thread: nobody is there any more to hear of it.
+  void drop() noexcept;
+
+  [[nodiscard]] const ErlNifPid& owner() const noexcept { return settings_.owner; }
+
+  // pool::resident -----------------------------------------------------------------------------------------
+
+  void run(pool::worker& on) noexcept override { proceed(on); }
+  void proceed(pool::worker& on) noexcept override;
+  void evict(pool::worker& from, pool::refusal why) noexcept override;
+  void refuse(pool::refusal why) noexcept override;
+  void discard() noexcept override {}
+  void retain() noexcept override { shares_.fetch_add(1, std::memory_order_relaxed); }
+  void release() noexcept override {
+    if (shares_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+  [[nodiscard]] bool asynchronous() const noexcept override { return asynchronous_; }
+  void cancel_step() noexcept override;
+
+ private:
+  // What whoever asks next is told. It changes once from `live`, and to `over` when it was told.
+  enum class fate : std::uint8_t { live, due, over, replaced, stopped };
+
+  ~stream_core() = default;
+
+  // On a scheduler.
+  [[nodiscard]] ERL_NIF_TERM demanded(ErlNifEnv* env, std::uint64_t count);
+  // 0 while it lives. Without `tell_end` a return is not told: `stop`.
+  [[nodiscard]] ERL_NIF_TERM say_fate(ErlNifEnv* env, bool tell_end);
+  void end_soon(stream::signals::asked before) noexcept;
+
+  // On the worker.
+  [[nodiscard]] bool produce(pool::worker& on);
+  [[nodiscard]] bool take_step(pool::worker& on, stream::progress& now);
+  [[nodiscard]] stream::command asked_command(pool::worker& on);
+  void add_value(pool::worker& on);
+  void flush(bool more);
+  void end_as_done(pool::worker& on);
+  void end_as_error(pool::worker& on);
+  [[nodiscard]] ERL_NIF_TERM error_of_current(ErlNifEnv* env, pool::worker& on) const;
+  void finish(pool::worker& on);
+  void close_up(pool::worker& on) noexcept;
+  void wait_for_step(pool::worker& on, bool waiting) noexcept {
+    if (std::exchange(waiting_, waiting) != waiting) on.wait_for_step(waiting);
+  }
+
+  // Both.
+  void settle_fate(fate last) noexcept {
+    fate live = fate::live;
+    (void)fate_.compare_exchange_strong(live, last, std::memory_order_acq_rel);
+  }
+  void end_as(ERL_NIF_TERM end);
+  [[nodiscard]] static bool is_done(ErlNifEnv* env, ERL_NIF_TERM end) noexcept {
+    int arity = 0;
+    const ERL_NIF_TERM* parts = nullptr;
+    return enif_get_tuple(env, end, &arity, &parts) != 0 && parts[0] == library::current().names.done;
+  }
+  [[nodiscard]] bool has_end() {
+    const std::lock_guard lock(mutex_);
+    return static_cast<bool>(ending_);
+  }
+  void set_task(python::ref task) {
+    const std::lock_guard lock(mutex_);
+    std::swap(task_, task);
+  }
+  void send_end(ErlNifEnv* env, ERL_NIF_TERM values, ERL_NIF_TERM end) noexcept;
+  void tell_closer() noexcept;
+  [[nodiscard]] ERL_NIF_TERM copy_tag(ErlNifEnv* env) const noexcept { return enif_make_copy(env, order_.tag); }
+  void send(ErlNifEnv* env, ERL_NIF_TERM message) noexcept {
+    ErlNifPid to = settings_.owner;
+    (void)enif_send(nullptr, &to, env, message);  // it fails only if the owner is gone
+  }
+  [[nodiscard]] ERL_NIF_TERM reason_term(ErlNifEnv* env, pool::refusal why) const {
+    const atoms& names = library::current().names;
+    if (why == pool::refusal::replaced) return names.worker_replaced;
+    return enif_make_tuple2(env, names.no_pool, make_atom(env, pool_->settings().name));
+  }
+
+  const std::shared_ptr<pool::thread_pool> pool_;
+  const std::weak_ptr<pool::worker> home_;
+  const stream_settings settings_;
+  std::atomic<std::size_t> shares_{0};
+  stream::signals signals_;
+  std::atomic<fate> fate_{fate::live};
+
+  // Written by the owner while the signals are idle, read by the worker while they are not.
+  order order_;
+  chunk_exchange chunks_;
+
+  // The worker's.
+  stream::iteration steps_;
+  python::ref iterator_;  // null: it has ended
+  bool asynchronous_ = false;
+  bool stepped_ = false;
+  bool waiting_ = false;  // for a step of the task
+  bool closing_ = false;
+  bool evicted_ = false;
+  std::uint64_t made_ = 0;  // values since the signals were settled
+
+  std::mutex mutex_;  // what follows; a leaf
+  python::ref task_;
+  bool closed_ = false;
+  env_ptr closer_;  // who closes it wants to know: the tag
+  ERL_NIF_TERM closer_tag_ = 0;
+  env_ptr ending_;  // {done, R} or {error, E}
+  ERL_NIF_TERM ending_term_ = 0;
+  std::optional<resource_ptr<stream_handle>> kept_;
+};
+
+}  // namespace erlpy::nif
+
+#include <erlpy/nif/stream_asking.hpp>
+#include <erlpy/nif/stream_producing.hpp>
+
+#endif

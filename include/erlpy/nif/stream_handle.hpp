@@ -1,0 +1,55 @@
+// The term that Erlang holds of a stream: when it is collected, or its owner ends, the stream closes.
+#ifndef ERLPY_NIF_STREAM_HANDLE_HPP
+#define ERLPY_NIF_STREAM_HANDLE_HPP
+
+#include <erl_nif.h>
+
+#include <memory>
+#include <utility>
+
+#include <erlpy/nif/library.hpp>
+#include <erlpy/nif/resource.hpp>
+#include <erlpy/nif/stream.hpp>
+
+namespace erlpy::nif {
+
+class stream_handle {
+ public:
+  explicit stream_handle(pool::job_ptr core) noexcept : core_(std::move(core)) {}
+  stream_handle(const stream_handle&) = delete;
+  stream_handle& operator=(const stream_handle&) = delete;
+  ~stream_handle() { core().drop(); }
+
+  [[nodiscard]] stream_core& core() const noexcept { return static_cast<stream_core&>(*core_); }
+  // The owner has ended.
+  void down(ErlNifPid) noexcept { core().drop(); }
+
+ private:
+  pool::job_ptr core_;
+};
+
+// Opens streams for the job of an owner.
+class stream_opener final : public stream_maker {
+ public:
+  stream_opener(pool::worker& on, const std::shared_ptr<pool::thread_pool>& pool, stream_settings settings) noexcept
+      : on_(on), pool_(pool), settings_(settings) {}
+
+  [[nodiscard]] ERL_NIF_TERM make_stream(ErlNifEnv* env, const python::ref& iterable) override {
+    pool::job_ptr core(new stream_core(pool_, on_, settings_));
+    auto& opened = static_cast<stream_core&>(*core);
+    opened.open(on_, iterable);
+    const auto handle = resource_ptr<stream_handle>::make(library::current().streams, std::move(core));
+    // Where the owner is gone already the handle goes unread, and closes the stream.
+    (void)enif_monitor_process(nullptr, handle.get(), &settings_.owner, nullptr);
+    return handle.term(env);
+  }
+
+ private:
+  pool::worker& on_;
+  const std::shared_ptr<pool::thread_pool>& pool_;
+  stream_settings settings_;
+};
+
+}  // namespace erlpy::nif
+
+#endif

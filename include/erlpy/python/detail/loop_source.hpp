@@ -1,0 +1,210 @@
+// What is done with asyncio, in Python: the loop of a thread, the tasks of awaited calls, and the task that
+// steps an async iterator from its first value to its close.
+#ifndef ERLPY_PYTHON_DETAIL_LOOP_SOURCE_HPP
+#define ERLPY_PYTHON_DETAIL_LOOP_SOURCE_HPP
+
+namespace erlpy::python::detail {
+
+// asyncio is imported when it is first needed: the import takes some 50 ms.
+inline constexpr const char* loop_source = R"python(
+import collections.abc as _abc
+
+
+class _Steps(_abc.Coroutine):
+    """A coroutine that shows to whoever interrupts when a step of it runs."""
+    __slots__ = ('_coroutine', '_enter', '_leave', '__weakref__')
+
+    def __init__(self, coroutine, enter, leave):
+        self._coroutine = coroutine
+        self._enter = enter
+        self._leave = leave
+
+    def send(self, value):
+        self._enter()
+        try:
+            return self._coroutine.send(value)
+        finally:
+            self._leave()
+
+    def throw(self, *raised):
+        self._enter()
+        try:
+            return self._coroutine.throw(*raised)
+        finally:
+            self._leave()
+
+    def close(self):
+        self._coroutine.close()
+
+    def __await__(self):
+        return self._coroutine.__await__()
+
+
+def new_loop(wake):
+    """A loop that stops whenever something was written to the pipe `wake`."""
+    import asyncio
+    import os
+    loop = asyncio.new_event_loop()
+
+    def woken():
+        os.read(wake, 4096)
+        loop.stop()
+    loop.add_reader(wake, woken)
+    return loop
+
+
+async def _await(awaitable):
+    return await awaitable
+
+
+def start_task(loop, awaitable, enter, leave):
+    return loop.create_task(_Steps(_await(awaitable), enter, leave))
+
+
+def finish_task(loop, task):
+    try:
+        while not task.done():
+            task.add_done_callback(_stop)
+            loop.run_forever()
+            task.remove_done_callback(_stop)
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+
+
+def _stop(task):
+    task.get_loop().stop()
+
+
+def cancel_task(loop, task):
+    loop.call_soon_threadsafe(task.cancel)
+
+
+def run_once(loop):
+    if not loop.is_running():
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+
+
+def run_until_woken(loop):
+    loop.run_forever()
+
+
+def end_tasks(loop, limit):
+    """Cancels what still runs on the loop, and gives it that many seconds to end."""
+    import asyncio
+    tasks = asyncio.all_tasks(loop)
+    if not tasks or loop.is_running() or loop.is_closed():
+        return
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.wait(tasks, timeout=limit))
+
+
+def close_loop(loop):
+    if loop.is_running() or loop.is_closed():
+        return
+    try:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
+
+
+NEXT, SEND, RAISE, CLOSE = range(4)
+VALUE, DONE, FAILED = range(3)
+
+
+class Drive:
+    """Steps an async iterator in one task, which also closes it.
+
+    `order` says what to do next. The outcome is put into `kind` and `result`, and then told() is called in
+    that task: by that call the next order may come already, and then the task goes on without a wait.
+    """
+    __slots__ = ('loop', 'task', 'kind', 'result', '_iterator', '_told', '_what', '_value', '_waiting')
+
+    def __init__(self, loop, iterator, told):
+        self.loop = loop
+        self.kind = self.result = self._what = self._value = self._waiting = None
+        self._iterator = iterator
+        self._told = told
+
+    def order(self, what, value):
+        self.kind = self.result = None
+        self._what = what
+        self._value = value
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def wait(self):
+        """For who has the loop to itself: runs it until told() was called."""
+        while self.kind is None:
+            self.loop.run_forever()
+
+    def end(self, limit=5.0):
+        """Cancels it; runs the loop up to that many seconds, if nobody does, until it has closed the iterator."""
+        self.task.cancel()
+        if not self.loop.is_running() and not self.loop.is_closed() and not self.task.done():
+            import asyncio
+            self.loop.run_until_complete(asyncio.wait([self.task], timeout=limit))
+
+    async def run(self):
+        import asyncio
+        kind, result = DONE, None
+        try:
+            try:
+                while True:
+                    while self._what is None:
+                        self._waiting = self.loop.create_future()
+                        try:
+                            await self._waiting
+                        finally:
+                            self._waiting = None
+                    what, value = self._what, self._value
+                    self._what = self._value = None
+                    if what == NEXT:
+                        result = await self._iterator.__anext__()
+                    elif what == SEND:
+                        result = await self._iterator.asend(value)
+                    elif what == RAISE:
+                        result = await self._iterator.athrow(value)
+                    else:
+                        break
+                    value = None
+                    if self._tell(VALUE, result):
+                        result = None
+                        await asyncio.sleep(0)
+                    result = None
+            finally:
+                result = None
+                close = getattr(self._iterator, 'aclose', None)
+                if close is not None:
+                    await close()
+        except StopAsyncIteration:
+            pass
+        except BaseException as error:
+            kind, result = FAILED, error
+        self._tell(kind, result)
+        result = None
+
+    def _tell(self, kind, result):
+        self.kind = kind
+        self.result = result
+        return self._told()
+
+
+def drive(loop, iterator, enter, leave, told):
+    made = Drive(loop, iterator, told)
+    made.task = loop.create_task(_Steps(made.run(), enter, leave))
+    return made
+
+
+def drive_alone(loop, iterator):
+    made = Drive(loop, iterator, loop.stop)
+    made.task = loop.create_task(made.run())
+    return made
+)python";
+
+}  // namespace erlpy::python::detail
+
+#endif
