@@ -50,7 +50,7 @@
 -type reason() :: timeout | overload | cancelled
                 | worker_crashed | worker_replaced | object_gone
                 | {no_pool, Name :: atom()}
-                | closed | subscribed | not_owner
+                | closed | subscribed | not_subscribed | not_owner
                 | {nodedown, node()}
                 | {Class :: atom() | binary(), Message :: string()}
                 | {Class :: atom() | binary(), Message :: string(),

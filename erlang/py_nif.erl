@@ -127,11 +127,13 @@ stream_pull(_Stream, _Tag, _Count, _What, _TellEnd) -> erlang:nif_error(not_load
           wait | {ended, end_of_stream()} | {error, py:reason()}.
 stream_push(_Stream, _Tag, _Count, _Plain) -> erlang:nif_error(not_loaded).
 
--spec stream_demand(stream(), Count :: pos_integer()) -> ok | {ended, end_of_stream()} | {error, py:reason()}.
+%% `ended': a message said so, or will.
+-spec stream_demand(stream(), Count :: pos_integer()) -> ok | ended | {error, py:reason()}.
 stream_demand(_Stream, _Count) -> erlang:nif_error(not_loaded).
 
 %% Gives a pull up, and closes the stream. {abandoned, Values}: no message will come, these were made.
 %% `sent': a message was sent. `again' (unless ByForce): values are being converted, ask in a moment.
+%% Where values came, now or before, the next pull says {error, timeout}.
 -spec stream_abandon(stream(), ByForce :: boolean()) -> {abandoned, [term()]} | sent | again | {error, not_owner}.
 stream_abandon(_Stream, _ByForce) -> erlang:nif_error(not_loaded).
 

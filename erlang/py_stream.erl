@@ -188,13 +188,14 @@ subscribe(Stream, Opts) ->
         throw:{badarg, Cause} -> ?BADARG([Stream, Opts], Cause)
     end.
 
-%% @doc Asks for N more values of a stream that is subscribed to.
+%% @doc Asks for N more values of a stream that is subscribed to. Of one that has ended nothing more comes.
 -spec demand(stream(), pos_integer()) -> ok | {error, py:reason()}.
 demand(Stream, N) ->
     try
         #py_stream{handle = Handle} = checked(Stream, 1),
         case py_nif:stream_demand(Handle, count(N, 2)) of
             ok -> ok;
+            ended -> ok;
             {error, _} = Error -> Error
         end
     catch
@@ -252,8 +253,8 @@ step(#py_stream{prefetch = 0, handle = Handle} = Stream, What, Timeout) ->
 step(#py_stream{handle = Handle, tag = Tag} = Stream, next, Timeout) ->
     Wait = case py_nif:stream_demand(Handle, 1) of
                ok -> Timeout;
-               {error, not_owner} = Error -> Error;
-               {error, _} -> 0
+               ended -> 0;
+               {error, _} = Error -> Error
            end,
     ahead(Stream, Tag, Wait);
 step(_Stream, _What, _Timeout) ->
@@ -270,8 +271,8 @@ ahead(#py_stream{handle = Handle} = Stream, Tag, Timeout) ->
             ok ->
                 ok = finish(Stream),
                 {error, timeout};
-            {error, _} = Error ->
-                Error
+            ended ->
+                {error, closed}
         end
     end.
 
@@ -327,7 +328,7 @@ gather(Stream, Tag, Parts, Deadline) ->
 give_up(#py_stream{handle = Handle} = Stream, Tag, Parts, Patience) ->
     case py_nif:stream_abandon(Handle, remaining(Patience) =:= 0) of
         {abandoned, Values} ->
-            {joined([Values | Parts]), timeout};
+            {joined([Values | arrived(Tag, Parts)]), timeout};
         again ->
             _ = erlang:yield(),
             give_up(Stream, Tag, Parts, Patience);
@@ -336,6 +337,13 @@ give_up(#py_stream{handle = Handle} = Stream, Tag, Parts, Patience) ->
                 {py_stream, Tag, Values, more} -> give_up(Stream, Tag, [Values | Parts], Patience);
                 {py_stream, Tag, Values, Next} -> {joined([Values | Parts]), Next}
             end
+    end.
+
+arrived(Tag, Parts) ->
+    receive
+        {py_stream, Tag, Values, more} -> arrived(Tag, [Values | Parts])
+    after 0 ->
+        Parts
     end.
 
 joined([Values]) -> Values;

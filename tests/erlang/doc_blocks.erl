@@ -5,9 +5,13 @@
 %% fails the block), or a shell session: lines that begin with `1> ', each followed
 %% by what the shell answers. `...' in an answer stands for what differs from run to
 %% run. A block that begins with `-module' is compiled and loaded.
+%%
+%% A block of another language may be a file: its first line is a comment that is
+%% the file's name. A block of text after a block of a program is what that prints.
 -module(doc_blocks).
 
 -export([blocks/1, fences/1, tables/1, code/1, run/2, value/2, show/1, matches/2]).
+-export([file/1, files/2, outputs/2]).
 -export_type([block/0, table/0]).
 
 -type block() :: #{language := string(), line := pos_integer(), text := string()}.
@@ -36,10 +40,45 @@ body([], _Language, Line, _Body) ->
 fences(Document) ->
     length([Text || {_, Text} <- numbered(Document), string:find(Text, "```") =/= nomatch]).
 
+%% The name of the file that a block is; none where it is no file.
+-spec file(block()) -> string() | none.
+file(#{text := Text}) ->
+    case re:run(Text, "^(?:#|//) ([a-z0-9_]+\\.[a-z]+)\n", [{capture, all_but_first, list}]) of
+        {match, [Name]} -> Name;
+        nomatch -> none
+    end.
+
+%% The blocks of a language that are files, each with its name.
+-spec files(string(), [block()]) -> [{string(), block()}].
+files(Wanted, Blocks) ->
+    [{file(Block), Block} || #{language := Language} = Block <- Blocks, Language =:= Wanted, file(Block) =/= none].
+
+%% The blocks of a language that say what they print, each with that.
+-spec outputs(string(), [block()]) -> [{block(), string()}].
+outputs(Wanted, [#{language := Wanted} = Block, #{language := "text", text := Output} | Blocks]) ->
+    [{Block, Output} | outputs(Wanted, Blocks)];
+outputs(Wanted, [_ | Blocks]) ->
+    outputs(Wanted, Blocks);
+outputs(_Wanted, []) ->
+    [].
+
 %% The tables of a document, cells trimmed.
 -spec tables(string()) -> [table()].
 tables(Document) ->
-    table_starts(numbered(Document)).
+    table_starts(prose(numbered(Document))).
+
+%% The lines that are in no block.
+prose(Lines) ->
+    {Before, Fenced} = lists:splitwith(fun is_prose/1, Lines),
+    Before ++ case Fenced of
+                  [] -> [];
+                  [_ | Block] -> prose(after_fence(lists:dropwhile(fun is_prose/1, Block)))
+              end.
+
+is_prose({_, Text}) -> not lists:prefix("```", Text).
+
+after_fence([_ | Lines]) -> Lines;
+after_fence([]) -> [].
 
 table_starts([{Line, "|" ++ _ = Head}, {_, "|" ++ Rule} | Lines]) ->
     [] = [C || C <- Rule, not lists:member(C, "|-: ")],

@@ -9,6 +9,7 @@ least() ->
     #{"README.md" => #{"erlang" => 2, "elixir" => 2, "bash" => 1},
       "docs/getting-started.md" => #{"erlang" => 10, "elixir" => 3, "bash" => 1, "python" => 1, table => 1},
       "docs/types.md" => #{"erlang" => 4, table => 4},
+      "docs/streaming.md" => #{"erlang" => 20, "elixir" => 6, "cpp" => 2, "python" => 2, "text" => 3, table => 1},
       "docs/errors-and-timeouts.md" => #{"erlang" => 8, table => 2},
       "docs/internals.md" => #{"bash" => 1},
       "docs/decisions.md" => #{}}.
@@ -16,11 +17,12 @@ least() ->
 documents_test_() ->
     [{File, [{"is complete", fun() -> complete(File) end},
              {"languages are known", fun() -> languages(File) end},
-             {"Erlang", fresh(starts_itself(File), fun() -> erlang_blocks(File) end)},
+             {"Erlang", with_modules(File, fresh(starts_itself(File), fun() -> erlang_blocks(File) end))},
              {"Elixir", elixir(File)},
              {"Python", fresh(fun() -> python_blocks(File) end)},
+             {"C++", cpp(File)},
              {"shell", fun() -> shell_blocks(File) end},
-             {"tables", fresh(fun() -> tables(File) end)}]}
+             {"tables", with_modules(File, fresh(fun() -> tables(File) end))}]}
      || File <- files()].
 
 %% The README's tables are the first columns of those that are run.
@@ -60,11 +62,15 @@ mistakes_are_noticed_test_() ->
      ?_assertError({line, 1, no_full_stop_at_the_end}, Run("1 + 1")),
      ?_assertError({line, 4, {expected, "{a,c}"}, {got, _}}, Run("1> {a,\n   b}.\n{a, b}\n2> {a, b}.\n{a,c}")),
      ?_assertMatch([_], Run("1> A = [1,\n  2].\n[1, 2]\n2> self().\n<...>\n")),
+     ?_assertEqual("a_b.py", doc_blocks:file(#{text => "# a_b.py\nimport os"})),
+     ?_assertEqual(none, doc_blocks:file(#{text => "# a comment on a.py\nimport os"})),
+     ?_assertMatch([{#{line := 2}, "out"}],
+                   doc_blocks:outputs("cpp", doc_blocks:blocks("```cpp\na\n```\n```text\nout\n```\n```text\nb\n```\n"))),
      ?_assertError({block_without_end, 3}, doc_blocks:blocks("text\n```erlang\nok.\n")),
      ?_assertNot(doc_blocks:matches("{error, ...}", "{ok, 1}")),
      ?_assertNot(doc_blocks:matches("[1,2]", "[1,2,3]")),
      ?_assertEqual([#{line => 1, head => ["a"], rows => [{3, ["`x | y`"]}]}],
-                   doc_blocks:tables("| a |\n|---|\n| `x \\| y` |\n"))].
+                   doc_blocks:tables("| a |\n|---|\n| `x \\| y` |\n```text\n|> no table\n|> at all\n```\n"))].
 
 %% Parts ---------------------------------------------------------------------------
 
@@ -82,7 +88,7 @@ complete(File) ->
                  maps:get(File, least(), #{})).
 
 languages(File) ->
-    Known = ["erlang", "elixir", "python", "bash", "text"],
+    Known = ["erlang", "elixir", "python", "cpp", "cmake", "bash", "text"],
     ?assertEqual([], [{Line, Language} || #{language := Language, line := Line} <- doc_blocks:blocks(read(File)),
                                           not lists:member(Language, Known)]).
 
@@ -198,21 +204,62 @@ elixir(File) ->
     case {of_language("elixir", doc_blocks:blocks(read(File))), os:find_executable("elixir")} of
         {[], _} -> [];
         {_, false} -> fun() -> throw({skip, "elixir is not installed"}) end;
-        {Blocks, Elixir} -> {timeout, 60, fun() -> elixir_script(Elixir, File, Blocks) end}
+        {Blocks, Elixir} -> {timeout, 120, fun() -> in_dir(fun(Dir) -> elixir_script(Elixir, Dir, File, Blocks) end) end}
     end.
 
-elixir_script(Elixir, File, Blocks) ->
-    Dir = py_test:tmp_dir(),
+elixir_script(Elixir, Dir, File, Blocks) ->
     Script = filename:join(Dir, "document.exs"),
     ok = file:write_file(Script, unicode:characters_to_binary([lay_out(Blocks, 1), "\nIO.puts(\"all ran\")\n"])),
-    {Status, Output} = run(Elixir, ["-pa", filename:dirname(code:which(py)), Script]),
-    ok = file:delete(Script),
-    ok = file:del_dir(Dir),
+    write_files("python", File, Dir),
+    {Status, Output} = run(Elixir, ["-pa", filename:dirname(code:which(py)), Script], Dir),
     ?assertMatch({File, 0, _}, {File, Status, Output}),
-    ?assertNotEqual(nomatch, string:find(Output, "all ran")).
+    [?assertMatch({_, _, true}, {Shown, Output, string:find(Output, Shown) =/= nomatch})
+     || Shown <- ["all ran" | [Shown || {_, Shown} <- doc_blocks:outputs("elixir", doc_blocks:blocks(read(File)))]]].
+
+%% All blocks of a file are the programs of one CMake project, which a block of the
+%% file describes; each says what it prints.
+cpp(File) ->
+    case {of_language("cpp", doc_blocks:blocks(read(File))), os:find_executable("cmake")} of
+        {[], _} -> [];
+        {_, false} -> fun() -> throw({skip, "cmake is not installed"}) end;
+        {_, CMake} -> {timeout, 300, fun() -> in_dir(fun(Dir) -> cpp_project(CMake, Dir, File) end) end}
+    end.
+
+cpp_project(CMake, Dir, File) ->
+    Blocks = doc_blocks:blocks(read(File)),
+    [#{text := Project}] = of_language("cmake", Blocks),
+    ok = file:write_file(filename:join(Dir, "CMakeLists.txt"), Project),
+    write_files("python", File, Dir),
+    write_files("cpp", File, Dir),
+    Build = filename:join(Dir, "build"),
+    Clone = filename:join(Dir, "erlang_python"),
+    ok = file:make_symlink(filename:absname(root()), Clone),
+    try
+        succeeds(CMake, ["-S", Dir, "-B", Build, "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror"], Dir),
+        succeeds(CMake, ["--build", Build], Dir)
+    after
+        ok = file:delete(Clone)
+    end,
+    Programs = doc_blocks:outputs("cpp", Blocks),
+    ?assertEqual(of_language("cpp", Blocks), [Block || {Block, _} <- Programs]),
+    [?assertEqual({doc_blocks:file(Block), 0, Shown},
+                  begin
+                      Program = filename:rootname(doc_blocks:file(Block)),
+                      {Status, Output} = run(filename:join(Build, Program), [], Dir),
+                      {doc_blocks:file(Block), Status, string:trim(unicode:characters_to_list(Output))}
+                  end)
+     || {Block, Shown} <- Programs].
+
+succeeds(Program, Args, Dir) ->
+    {Status, Output} = run(Program, Args, Dir),
+    ?assertMatch({_, 0, _}, {Args, Status, Output}).
+
+write_files(Language, File, Dir) ->
+    [ok = file:write_file(filename:join(Dir, Name), unicode:characters_to_binary([Text, $\n]))
+     || {Name, #{text := Text}} <- doc_blocks:files(Language, doc_blocks:blocks(read(File)))].
 
 %% A function of a module, as in a mix.exs, needs a module around it.
-lay_out([#{line := Line, text := "def" ++ _ = Text} | Blocks], At) ->
+lay_out([#{line := Line, text := "defp " ++ _ = Text} | Blocks], At) ->
     Module = io_lib:format("defmodule Line~b do\n", [Line]),
     [skip(Line - 1, At), Module, Text, "\nend\n" | lay_out(Blocks, Line + lines(Text) + 1)];
 lay_out([#{line := Line, text := Text} | Blocks], At) ->
@@ -223,8 +270,10 @@ lay_out([], _At) ->
 skip(Line, At) -> lists:duplicate(Line - At, $\n).
 lines(Text) -> length(string:split(Text, "\n", all)).
 
-run(Program, Args) ->
-    Port = open_port({spawn_executable, Program}, [{args, Args}, binary, exit_status, stderr_to_stdout, hide]),
+%% With the Python modules in Dir.
+run(Program, Args, Dir) ->
+    Port = open_port({spawn_executable, Program},
+                     [{args, Args}, {env, [{"PYTHONPATH", Dir}]}, binary, exit_status, stderr_to_stdout, hide]),
     output(Port, <<>>).
 
 output(Port, Before) ->
@@ -258,6 +307,29 @@ fresh(StartsItself, Fun) ->
                 false -> fun py_test:start/0
             end,
     {setup, Start, fun py_test:stop/1, {timeout, 60, fun() -> py_test:in_process(Fun) end}}.
+
+in_dir(Fun) ->
+    Dir = py_test:tmp_dir(),
+    try Fun(Dir) after ok = file:del_dir_r(Dir) end.
+
+%% The application finds the modules of Python that the document has.
+with_modules(File, Tests) ->
+    case doc_blocks:files("python", doc_blocks:blocks(read(File))) of
+        [] -> Tests;
+        _ -> {setup, fun() -> modules(File) end, fun no_modules/1, Tests}
+    end.
+
+modules(File) ->
+    Dir = py_test:tmp_dir(),
+    write_files("python", File, Dir),
+    _ = application:load(erlang_python),
+    {ok, Before} = application:get_env(erlang_python, python_path),
+    ok = application:set_env(erlang_python, python_path, [Dir | Before]),
+    {Dir, Before}.
+
+no_modules({Dir, Before}) ->
+    ok = application:set_env(erlang_python, python_path, Before),
+    ok = file:del_dir_r(Dir).
 
 %% Whether the document shows how to start the application.
 starts_itself(File) ->

@@ -85,7 +85,8 @@ struct atoms {
         send(make_ascii_atom(env, "send")),
         throw_(make_ascii_atom(env, "throw")),
         not_owner(make_ascii_atom(env, "not_owner")),
-        subscribed(make_ascii_atom(env, "subscribed")) {}
+        subscribed(make_ascii_atom(env, "subscribed")),
+        not_subscribed(make_ascii_atom(env, "not_subscribed")) {}
 
   // Values with a meaning of their own.
   ERL_NIF_TERM true_, false_, none, nil, undefined;
@@ -102,7 +103,7 @@ struct atoms {
   ERL_NIF_TERM bind, job, abandoned, sent, open, stale;
   // Streams: messages, what is asked, what is answered.
   ERL_NIF_TERM py_stream, py_chunk, py_end, more, stop, done, closed, wait, again, ended;
-  ERL_NIF_TERM stream, object, next, send, throw_, not_owner, subscribed;
+  ERL_NIF_TERM stream, object, next, send, throw_, not_owner, subscribed, not_subscribed;
 };
 
 }  // namespace erlpy::nif

@@ -53,7 +53,6 @@ class stream_core final : public pool::resident {
     stream::step what = stream::step::next;
     ERL_NIF_TERM value = 0;    // of send: the value; of raise: {Class, Message}
     bool tell_end = false;     // the end comes with the values before it, not when one asks next
-    bool gave = false;         // values went out already
   };
 
   stream_core(std::shared_ptr<pool::thread_pool> pool, pool::worker& home, stream_settings settings)
@@ -72,7 +71,7 @@ class stream_core final : public pool::resident {
   // while values are pushed: the consumer may hold nothing but its Ref.
   [[nodiscard]] ERL_NIF_TERM ask(ErlNifEnv* env, order wanted, std::uint64_t count,
                                  resource_ptr<stream_handle> handle);
-  // More for a push. The same results.
+  // More for a push. The same results, and `ended`: a message says so, or has said so.
   [[nodiscard]] ERL_NIF_TERM demand_more(ErlNifEnv* env, std::uint64_t count);
   // Gives a pull up: {abandoned, Values}; `sent`: a message has come; `again`, if not by force: the worker is
   // at the values.
@@ -142,9 +141,9 @@ class stream_core final : public pool::resident {
     const std::lock_guard lock(mutex_);
     return static_cast<bool>(ending_);
   }
-  void set_task(python::ref task) {
+  void set_driving(python::ref driving) {
     const std::lock_guard lock(mutex_);
-    std::swap(task_, task);
+    std::swap(driving_, driving);
   }
   void send_end(ErlNifEnv* env, ERL_NIF_TERM values, ERL_NIF_TERM end) noexcept;
   void tell_closer() noexcept;
@@ -168,6 +167,7 @@ class stream_core final : public pool::resident {
 
   // Written by the owner while the signals are idle, read by the worker while they are not.
   order order_;
+  std::atomic<bool> gave_{false};  // values went out already
   chunk_exchange chunks_;
 
   // The worker's.
@@ -181,7 +181,7 @@ class stream_core final : public pool::resident {
   std::uint64_t made_ = 0;  // values since the signals were settled
 
   std::mutex mutex_;  // what follows; a leaf
-  python::ref task_;
+  python::ref driving_;  // what steps an async iterator
   bool closed_ = false;
   env_ptr closer_;  // who closes it wants to know: the tag
   ERL_NIF_TERM closer_tag_ = 0;

@@ -16,14 +16,15 @@ inline ERL_NIF_TERM stream_core::ask(ErlNifEnv* env, order wanted, std::uint64_t
     kept_.emplace(std::move(handle));
   }
   order_ = std::move(wanted);
+  gave_ = false;
   reopen();
   return demanded(env, count);
 }
 
 inline ERL_NIF_TERM stream_core::demand_more(ErlNifEnv* env, std::uint64_t count) {
   const atoms& names = library::current().names;
-  if (fate_.load(std::memory_order_acquire) != fate::live || order_.how == shape::pull)
-    return enif_make_tuple2(env, names.error, names.closed);
+  if (order_.how == shape::pull) return enif_make_tuple2(env, names.error, names.not_subscribed);
+  if (fate_.load(std::memory_order_acquire) != fate::live) return names.ended;
   return demanded(env, count);
 }
 
@@ -65,12 +66,13 @@ inline ERL_NIF_TERM stream_core::abandon(ErlNifEnv* env, bool by_force) {
   if (!taken && !by_force) return result() == pool::outcome::sent ? names.sent : names.again;
   if (!give_up(pool::outcome::timeout)) return names.sent;
   ERL_NIF_TERM values = enif_make_list(env, 0);
-  const bool partial = taken && !taken->values.empty();
-  if (partial) {
+  if (taken && !taken->values.empty()) {
     values = enif_make_copy(env, taken->take_list());
-    end_as(enif_make_tuple2(env, names.error, names.timeout));
+    gave_ = true;
   }
-  settle_fate(partial ? fate::due : fate::over);
+  const bool gave = gave_;
+  if (gave) end_as(enif_make_tuple2(env, names.error, names.timeout));
+  settle_fate(gave ? fate::due : fate::over);
   pool_->count_timeout();
   end_soon(signals_.close());
   return enif_make_tuple2(env, names.abandoned, values);
@@ -109,13 +111,13 @@ inline void stream_core::end_soon(stream::signals::asked before) noexcept {
 }
 
 inline void stream_core::cancel_step() noexcept {
-  python::ref task;
+  python::ref driving;
   {
     const std::lock_guard lock(mutex_);
-    task = task_;
+    driving = driving_;
   }
-  if (!task) return;
-  if (const auto home = home_.lock()) home->cancel(task.get());
+  if (!driving) return;
+  if (const auto home = home_.lock()) home->cancel(driving.get());
 }
 
 inline void stream_core::refuse(pool::refusal why) noexcept {

@@ -12,7 +12,7 @@ inline void stream_core::open(pool::worker& on, const python::ref& object) {
   if (asynchronous_) {
     iterator_ = stream::async_iterator(object.get());
     const python::ref driving = on.drive(*this, iterator_);
-    set_task(python::attribute(driving.get(), python::make_str("task").get()));
+    set_driving(driving);
     steps_ = stream::iterate_async(driving);
   } else {
     iterator_ = python::checked(PyObject_GetIter(object.get()));
@@ -96,7 +96,11 @@ inline bool stream_core::take_step(pool::worker& on, stream::progress& now) {
   stepped_ = true;
   chunks_.lend();
   try {
-    now = steps_.resume(std::move(next));
+    if (closing_ && !asynchronous_) {
+      on.keep_house([&] { now = steps_.resume(std::move(next)); });
+    } else {
+      now = steps_.resume(std::move(next));
+    }
   } catch (...) {
     chunks_.recover();
     wait_for_step(on, false);
@@ -163,7 +167,7 @@ inline void stream_core::flush(bool more) {
     ErlNifEnv* const env = chunk.env.get();
     const ERL_NIF_TERM list = chunk.take_list();
     send(env, enif_make_tuple4(env, names.py_stream, copy_tag(env), list, more ? names.more : names.stop));
-    order_.gave = true;
+    gave_ = true;
     if (more) reopen();
   }
   chunk.values.clear();
@@ -214,7 +218,7 @@ inline void stream_core::finish(pool::worker& on) {
   close_up(on);
   stream_chunk& chunk = chunks_.mine();
   const bool later = order_.how == shape::pull && !order_.tell_end &&
-                     (order_.gave || !chunk.values.empty() || is_done(ending_.get(), ending_term_));
+                     (gave_ || !chunk.values.empty() || is_done(ending_.get(), ending_term_));
   if (later) {
     settle_fate(fate::due);
     signals_.end();
@@ -248,7 +252,7 @@ inline void stream_core::close_up(pool::worker& on) noexcept {
   wait_for_step(on, false);
   steps_ = {};
   iterator_ = nullptr;
-  set_task(nullptr);
+  set_driving(nullptr);
   on.disown(*this);
 }
 

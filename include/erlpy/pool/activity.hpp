@@ -32,12 +32,23 @@ class activity {
   void begin(job* next) {
     const std::lock_guard lock(mutex_);
     executing_.push_back(next);
+    ++begun_;
   }
   // What was to interrupt it, and came too late, is taken back.
   void end() {
     const std::lock_guard lock(mutex_);
     executing_.pop_back();
-    if (std::exchange(raised_, false)) PyThreadState_SetAsyncExc(thread_id_, nullptr);
+    clear_exception();
+  }
+  // The same within a job, where other code begins that is not to be interrupted for what was before.
+  void take_back() {
+    const std::lock_guard lock(mutex_);
+    clear_exception();
+  }
+  // How many have begun.
+  [[nodiscard]] std::uint64_t begun() {
+    const std::lock_guard lock(mutex_);
+    return begun_;
   }
 
   enum class found : std::uint8_t { absent, executing, waiting };
@@ -86,6 +97,9 @@ class activity {
   [[nodiscard]] bool has_locked(const job& target) const {
     return std::find(executing_.begin(), executing_.end(), &target) != executing_.end();
   }
+  void clear_exception() {
+    if (std::exchange(raised_, false)) PyThreadState_SetAsyncExc(thread_id_, nullptr);
+  }
   void set_exception() {
     PyThreadState_SetAsyncExc(thread_id_, timeout_);
     raised_ = true;
@@ -93,6 +107,7 @@ class activity {
 
   std::mutex mutex_;  // a leaf, but that an asynchronous exception is set under it
   std::vector<job*> executing_;
+  std::uint64_t begun_ = 0;
   unsigned long thread_id_ = 0;
   PyObject* timeout_ = nullptr;
   bool raised_ = false;

@@ -236,9 +236,13 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
 
   void interrupt(const std::shared_ptr<worker>& runner, const job_ptr& target, worker::force how) {
     runtime_->attendant().post([self = shared_from_this(), runner, target, how] {
+      const auto step = runner->step_number();
       if (!runner->interrupt(*target, how)) return;
-      timer::instance().at(timer::clock::now() + self->settings_.grace,
-                           [self, runner, target, how] { self->escalate(runner, target, how); });
+      timer::instance().at(timer::clock::now() + self->settings_.grace, [self, runner, target, how, step] {
+        // What was cancelled and goes on is cleaning up, unless it is the very step that was to end.
+        if (target->asynchronous() && runner->step_number() != step) return;
+        self->escalate(runner, target, how);
+      });
     });
   }
 

@@ -122,8 +122,14 @@ class worker : public std::enable_shared_from_this<worker> {
     return loop_.drive(iterator.get(), marking::marks(shared_from_this(), stream),
                        marking::told(shared_from_this(), stream).get());
   }
-  // Attached, from another thread: such a task is cancelled as soon as the loop runs.
-  void cancel(PyObject* task) noexcept { (void)loop_.cancel(task); }
+  // Attached, from another thread: its step is cancelled as soon as the loop runs.
+  void cancel(PyObject* driving) noexcept { (void)loop_.cancel(driving); }
+  // For the code that ends a stream, as its `finally` blocks: nobody interrupts it before `tidy_limit`.
+  template <class Work>
+  void keep_house(Work work) {
+    const house_mark mark(*this);
+    work();
+  }
   // How many streams wait for a step of their tasks; with none the loop need not run.
   void wait_for_step(bool waiting) noexcept { waiting ? ++waiting_ : --waiting_; }
 
@@ -163,6 +169,8 @@ class worker : public std::enable_shared_from_this<worker> {
     return static_cast<bool>(task_of(target)) || target.asynchronous();
   }
   [[nodiscard]] bool runs(const job& target) { return activity_.has(target); }
+  // Another number at another step.
+  [[nodiscard]] std::uint64_t step_number() { return activity_.begun(); }
   // True if the job still runs here: then this thread is out of the pool as soon as the job ends.
   [[nodiscard]] bool abandon_while(const job& target) {
     if (!activity_.abandon_while(target)) return false;
@@ -353,15 +361,24 @@ class worker : public std::enable_shared_from_this<worker> {
     keep_house([&] { place_.objects->drain(); });
   }
 
-  template <class Work>
-  void keep_house(Work work) {
-    activity_.begin(&housekeeping_);
-    tidying_since_.store(clock::now().time_since_epoch().count(), std::memory_order_relaxed);
-    if (!watched_.exchange(true)) events_.watch(*this);
-    work();
-    tidying_since_.store(0, std::memory_order_relaxed);
-    activity_.end();
-  }
+  class house_mark {
+   public:
+    explicit house_mark(worker& owner) : owner_(owner) {
+      owner_.activity_.take_back();
+      owner_.activity_.begin(&owner_.housekeeping_);
+      owner_.tidying_since_.store(clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+      if (!owner_.watched_.exchange(true)) owner_.events_.watch(owner_);
+    }
+    house_mark(const house_mark&) = delete;
+    house_mark& operator=(const house_mark&) = delete;
+    ~house_mark() {
+      owner_.tidying_since_.store(0, std::memory_order_relaxed);
+      owner_.activity_.end();
+    }
+
+   private:
+    worker& owner_;
+  };
 
   // The worker leaves: its generators are closed here, on the thread that stepped them.
   void end_residents() {

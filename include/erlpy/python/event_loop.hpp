@@ -59,10 +59,11 @@ class event_loop {
     return checked(PyObject_CallFunctionObjArgs(helpers().drive_alone.get(), get(), iterator, nullptr));
   }
 
-  // Another attached thread may call this: the task is cancelled as soon as the loop runs.
+  // Another attached thread may call this: the task, or the step of a drive(), is cancelled as soon as the
+  // loop runs.
   [[nodiscard]] bool cancel(PyObject* task) const noexcept {
     const ref done = ref::steal(
-        PyObject_CallFunctionObjArgs(helpers().cancel_task.get(), loop_.get(), task, nullptr));
+        PyObject_CallFunctionObjArgs(helpers().cancel.get(), loop_.get(), task, nullptr));
     if (!done) PyErr_Clear();
     return static_cast<bool>(done);
   }

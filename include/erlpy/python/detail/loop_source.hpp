@@ -77,8 +77,9 @@ def _stop(task):
     task.get_loop().stop()
 
 
-def cancel_task(loop, task):
-    loop.call_soon_threadsafe(task.cancel)
+def cancel(loop, what):
+    """From another thread; `what` is a task or a Drive."""
+    loop.call_soon_threadsafe(what.cancel)
 
 
 def run_once(loop):
@@ -121,20 +122,30 @@ class Drive:
     `order` says what to do next. The outcome is put into `kind` and `result`, and then told() is called in
     that task: by that call the next order may come already, and then the task goes on without a wait.
     """
-    __slots__ = ('loop', 'task', 'kind', 'result', '_iterator', '_told', '_what', '_value', '_waiting')
+    __slots__ = ('loop', 'task', 'kind', 'result', '_iterator', '_told', '_what', '_value', '_waiting',
+                 '_stepping', '_over')
 
     def __init__(self, loop, iterator, told):
         self.loop = loop
         self.kind = self.result = self._what = self._value = self._waiting = None
         self._iterator = iterator
         self._told = told
+        self._stepping = self._over = False
 
     def order(self, what, value):
+        if self._over:
+            return  # user code has cancelled the task: what was told last stands
         self.kind = self.result = None
         self._what = what
         self._value = value
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
+
+    def cancel(self):
+        """Cancels the step under way, once; the clean-up that this begins is not for cancelling."""
+        if self._stepping:
+            self._stepping = False
+            self.task.cancel()
 
     def wait(self):
         """For who has the loop to itself: runs it until told() was called."""
@@ -162,14 +173,18 @@ class Drive:
                             self._waiting = None
                     what, value = self._what, self._value
                     self._what = self._value = None
-                    if what == NEXT:
-                        result = await self._iterator.__anext__()
-                    elif what == SEND:
-                        result = await self._iterator.asend(value)
-                    elif what == RAISE:
-                        result = await self._iterator.athrow(value)
-                    else:
+                    if what == CLOSE:
                         break
+                    self._stepping = True
+                    try:
+                        if what == NEXT:
+                            result = await self._iterator.__anext__()
+                        elif what == SEND:
+                            result = await self._iterator.asend(value)
+                        else:
+                            result = await self._iterator.athrow(value)
+                    finally:
+                        self._stepping = False
                     value = None
                     if self._tell(VALUE, result):
                         result = None
@@ -184,6 +199,7 @@ class Drive:
             pass
         except BaseException as error:
             kind, result = FAILED, error
+        self._over = True
         self._tell(kind, result)
         result = None
 
