@@ -399,7 +399,9 @@ finish(#py_stream{handle = Handle, tag = Tag}) ->
                     wait -> forget(Tag)
                 end
             end;
-        {error, _} = Error ->
+        {error, closed} ->
+            ok;
+        {error, not_owner} = Error ->
             Error
     end.
 

@@ -1,5 +1,5 @@
-// Everything of the library that needs no BEAM: values between worlds, Python, pools of workers, and the
-// operations on them. A NIF includes <erlpy/nif/...> besides.
+// Everything of the library that needs no BEAM: values between worlds, Python, streams, pools of workers, and
+// the operations on them. A NIF includes <erlpy/nif/...> besides.
 #ifndef ERLPY_ERLPY_HPP
 #define ERLPY_ERLPY_HPP
 
@@ -10,5 +10,9 @@
 #include <erlpy/python/runtime.hpp>
 #include <erlpy/python/sink.hpp>
 #include <erlpy/python/source.hpp>
+#include <erlpy/stream/generator.hpp>
+#include <erlpy/stream/iterate.hpp>
+#include <erlpy/stream/iterate_async.hpp>
+#include <erlpy/stream/signals.hpp>
 
 #endif

@@ -66,7 +66,8 @@ class stream_call {
  private:
   // 0 if the caller may ask.
   [[nodiscard]] ERL_NIF_TERM refusal() const {
-    if (handle_ == nullptr) return enif_make_badarg(env_);
+    // Of another node, or from before the module was unloaded.
+    if (handle_ == nullptr) return enif_make_tuple2(env_, names_.error, names_.closed);
     ErlNifPid caller;
     if (enif_self(env_, &caller) == nullptr) return enif_make_badarg(env_);
     if (enif_compare_pids(&caller, &handle_->core().owner()) == 0) return 0;

@@ -23,7 +23,8 @@ inline void stream_core::open(pool::worker& on, const python::ref& object) {
 
 inline void stream_core::proceed(pool::worker& on) noexcept {
   const pool::job_ptr alive(this);
-  if (home_.lock().get() != &on || !iterator_) return;  // of a worker before, or ended
+  if (home_.lock().get() != &on) return refuse(pool::refusal::replaced);
+  if (!iterator_) return;  // it has ended
   worker_scratch& scratch = worker_scratch::mine();
   try {
     chunks_.recover();
@@ -68,7 +69,7 @@ inline bool stream_core::produce(pool::worker& on) {
       finish(on);
       return false;
     }
-    if (!closing_) add_value(on);
+    if (!closing_ && !signals_.closing()) add_value(on);
     if (on.slice_over()) {
       flush(true);
       const python::detached others;  // who has waited for the GIL has it now
@@ -216,6 +217,10 @@ inline ERL_NIF_TERM stream_core::error_of_current(ErlNifEnv* env, pool::worker& 
 // The coroutine has ended: the owner is told now, or when it asks next.
 inline void stream_core::finish(pool::worker& on) {
   close_up(on);
+  if (fate_.load(std::memory_order_acquire) != fate::live) {
+    signals_.end();
+    return tell_closer();
+  }
   stream_chunk& chunk = chunks_.mine();
   const bool later = order_.how == shape::pull && !order_.tell_end &&
                      (gave_ || !chunk.values.empty() || is_done(ending_.get(), ending_term_));
@@ -230,7 +235,7 @@ inline void stream_core::finish(pool::worker& on) {
     send_end(env, chunk.take_list(), enif_make_copy(env, ending_term_));
     enif_clear_env(env);
   } else {
-    settle_fate(fate::over);
+    if (result() != pool::outcome::timeout) settle_fate(fate::over);  // else abandon() is about to say
     signals_.end();
   }
   tell_closer();

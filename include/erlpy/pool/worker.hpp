@@ -137,7 +137,7 @@ class worker : public std::enable_shared_from_this<worker> {
   void enter_step(job& who) {
     leave_loop();
     begin_slice();
-    activity_.begin(&who);
+    activity_.begin(ending_ ? static_cast<job*>(&housekeeping_) : &who);
   }
   void leave_step() {
     activity_.end();
@@ -383,8 +383,8 @@ class worker : public std::enable_shared_from_this<worker> {
   // The worker leaves: its generators are closed here, on the thread that stepped them.
   void end_residents() {
     const refusal why = abandoned() ? refusal::replaced : refusal::stopped;
-    for (const job_ptr& each : residents_.all())
-      keep_house([&] { static_cast<resident&>(*each).evict(*this, why); });
+    ending_ = true;
+    for (const job_ptr& each : residents_.all()) static_cast<resident&>(*each).evict(*this, why);
     keep_house([&] { loop_.end_tasks(tidy_limit); });
     for (const job_ptr& each : residents_.all()) static_cast<resident&>(*each).evict(*this, why);
   }
@@ -420,6 +420,7 @@ class worker : public std::enable_shared_from_this<worker> {
   bool searching_ = false;
   bool in_loop_ = false;        // waits there for jobs too
   bool serving_loop_ = false;   // runs the loop for the streams alone
+  bool ending_ = false;         // it leaves: what still runs is cleaning up
   std::size_t waiting_ = 0;
   clock::time_point slice_began_{};
   clock::time_point looped_{};
