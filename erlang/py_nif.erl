@@ -109,8 +109,8 @@ release(_Object) -> erlang:nif_error(not_loaded).
 -spec object_location(object()) -> {ok, PoolName :: atom(), Worker :: pos_integer()} | {error, object_gone | badarg}.
 object_location(_Object) -> erlang:nif_error(not_loaded).
 
-%% The functions of streams answer {error, not_owner} to other processes than the owner, and badarg for what
-%% is no stream.
+%% The functions of streams answer {error, not_owner} to other processes than the owner, and {error, closed} for
+%% what is no stream (any more).
 
 %% Asks for up to Count values. `wait': they come as {py_stream, Tag, Values, Next}, where Next is `more'
 %% (another message follows), `stop' (that was all), or an end_of_stream(). Without TellEnd the end that
@@ -139,5 +139,5 @@ stream_abandon(_Stream, _ByForce) -> erlang:nif_error(not_loaded).
 
 %% Closes it. `wait': {py_stream, Tag, [], closed} comes when that is done. With `none' for a tag: that
 %% message is not wanted any more; `closed' says that it was sent.
--spec stream_close(stream(), Tag :: reference() | none) -> closed | wait | {error, not_owner}.
+-spec stream_close(stream(), Tag :: reference() | none) -> closed | wait | {error, not_owner | closed}.
 stream_close(_Stream, _Tag) -> erlang:nif_error(not_loaded).

@@ -268,11 +268,13 @@ ahead(#py_stream{handle = Handle} = Stream, Tag, Timeout) ->
         {py_stream, Tag, [], End} -> End
     after Timeout ->
         case py_nif:stream_demand(Handle, 1) of
-            ok ->
-                ok = finish(Stream),
-                {error, timeout};
             ended ->
-                {error, closed}
+                {error, closed};
+            _ ->
+                case quit(Stream) of
+                    timeout -> {error, timeout};
+                    Came -> Came
+                end
         end
     end.
 
@@ -351,33 +353,64 @@ joined(Parts) -> lists:append(lists:reverse(Parts)).
 
 %% All values -------------------------------------------------------------------
 
-all(Fun, Acc, #py_stream{prefetch = 0, handle = Handle, tag = Tag} = Stream) ->
+all(Fun, Acc, #py_stream{prefetch = 0, handle = Handle} = Stream) ->
+    Tag = make_ref(),
     case py_nif:stream_push(Handle, Tag, ?WINDOW, false) of
-        wait -> guarded(Fun, Acc, Stream, ?WINDOW div 2);
-        Refused -> ended(refused(Refused), Acc)
+        wait ->
+            try
+                each(Fun, Acc, Stream#py_stream{tag = Tag}, ?WINDOW div 2)
+            catch
+                Class:Reason:Stacktrace ->
+                    _ = finish(Stream#py_stream{tag = Tag}),
+                    erlang:raise(Class, Reason, Stacktrace)
+            end;
+        Refused ->
+            ended(refused(Refused), Acc)
     end;
-all(Fun, Acc, #py_stream{prefetch = Prefetch} = Stream) ->
-    guarded(Fun, Acc, Stream, max(1, Prefetch div 2)).
-
-guarded(Fun, Acc, Stream, Batch) ->
+all(Fun, Acc, Stream) ->
     try
-        each(Fun, Acc, Stream, Batch, Batch)
+        each_ahead(Fun, Acc, Stream)
     catch
         Class:Reason:Stacktrace ->
             _ = finish(Stream),
             erlang:raise(Class, Reason, Stacktrace)
     end.
 
-each(Fun, Acc, #py_stream{handle = Handle} = Stream, 0, Batch) ->
-    _ = py_nif:stream_demand(Handle, Batch),
-    each(Fun, Acc, Stream, Batch, Batch);
-each(Fun, Acc, #py_stream{tag = Tag, timeout = Timeout} = Stream, Left, Batch) ->
+each(Fun, Acc, #py_stream{handle = Handle} = Stream, 0) ->
+    _ = py_nif:stream_demand(Handle, ?WINDOW div 2),
+    each(Fun, Acc, Stream, ?WINDOW div 2);
+each(Fun, Acc, #py_stream{tag = Tag, timeout = Timeout} = Stream, Left) ->
     receive
-        {py_chunk, Tag, Value} -> each(Fun, Fun(Value, Acc), Stream, Left - 1, Batch);
+        {py_chunk, Tag, Value} -> each(Fun, Fun(Value, Acc), Stream, Left - 1);
         {py_stream, Tag, [], End} -> ended(End, Acc)
     after Timeout ->
-        _ = finish(Stream),
-        {error, timeout}
+        case quit(Stream) of
+            {ok, Value} -> each(Fun, Fun(Value, Acc), Stream, Left - 1);
+            timeout -> {error, timeout};
+            End -> ended(End, Acc)
+        end
+    end.
+
+each_ahead(Fun, Acc, #py_stream{timeout = Timeout} = Stream) ->
+    case step(Stream, next, Timeout) of
+        {ok, Value} -> each_ahead(Fun, Fun(Value, Acc), Stream);
+        End -> ended(End, Acc)
+    end.
+
+%% Gives up a stream whose values are pushed; what comes at this moment counts.
+quit(#py_stream{handle = Handle, tag = Tag}) ->
+    case py_nif:stream_abandon(Handle, true) of
+        {abandoned, []} ->
+            receive
+                {py_chunk, Tag, Value} -> self() ! {py_stream, Tag, [], {error, timeout}}, {ok, Value}
+            after 0 ->
+                timeout
+            end;
+        sent ->
+            receive
+                {py_chunk, Tag, Value} -> {ok, Value};
+                {py_stream, Tag, [], End} -> End
+            end
     end.
 
 ended({done, _Returned}, Acc) -> {ok, Acc};

@@ -2,7 +2,7 @@
 %% -*- erlang -*-
 %% A text file goes through Python's libraries and back, from Erlang: word counts
 %% with re, json there and back, statistics and numpy over the lengths of its
-%% words, an error, and a call that is given up. Each step says how long it took.
+%% words, its lines as a stream, an error, and a call that is given up. Each step says how long it took.
 %%
 %%   ERL_LIBS=_build/default/lib escript examples/demo.escript FILE
 -mode(compile).
@@ -54,6 +54,13 @@ demo(File, Text) ->
         say("mean ~.2f, standard deviation ~.2f", [float(Mean), float(Deviation)])
     end),
     step("Their histogram (numpy)", fun() -> histogram(Lengths) end),
+    step("The file as a stream: a generator, as far as we ask (py_stream)", fun() ->
+        Code = <<"(line.rstrip() for line in open(name, encoding='utf-8', errors='replace') if line.strip())">>,
+        Lines = ok(py_stream:open({eval, Code, #{name => unicode:characters_to_binary(File)}})),
+        say("the first line: ~ts", [ok(py_stream:next(Lines))]),
+        Rest = ok(py_stream:fold(fun(_Line, Count) -> Count + 1 end, 0, Lines)),
+        say("lines that are not empty: ~b", [Rest + 1])
+    end),
     step("An error, as Erlang sees it", fun() ->
         Error = {error, {'ValueError', _}} = py:call(math, sqrt, [-1]),
         say("py:call(math, sqrt, [-1])~n  ~p", [Error])

@@ -18,6 +18,7 @@ namespace erlpy::nif {
 class call_job;
 class pool_resource;
 class stream_handle;
+class stream_watch;
 
 struct library {
   // Inside load or upgrade. `before` is the library that is taken over from, or null.
@@ -32,6 +33,7 @@ struct library {
   const resource_type<call_job> jobs;
   const resource_type<pool_resource> pools;
   const resource_type<stream_handle> streams;
+  const resource_type<stream_watch> watches;
   const object_lookup lookup;
   const source_context sources;
   atom_budget& budget;  // one for the life of the VM

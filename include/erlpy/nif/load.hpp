@@ -20,6 +20,7 @@ inline library::library(ErlNifEnv* env, library* before)
       jobs(resource_type<call_job>::open(env, "erlpy_job")),
       pools(resource_type<pool_resource>::open(env, "erlpy_pool")),
       streams(resource_type<stream_handle>::open(env, "erlpy_stream")),
+      watches(resource_type<stream_watch>::open(env, "erlpy_stream_watch")),
       lookup(objects),
       sources{names, &lookup},
       budget(before != nullptr ? before->budget : *new atom_budget) {}

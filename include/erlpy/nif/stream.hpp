@@ -33,7 +33,7 @@
 
 namespace erlpy::nif {
 
-class stream_handle;
+class stream_watch;
 
 struct stream_settings {
   ErlNifPid owner{};
@@ -67,14 +67,12 @@ class stream_core final : public pool::resident {
 
   // Asking; on a scheduler, by the owner -----------------------------------------------------------------
 
-  // 0: a message will come. Else what the NIF answers: {ended, End} or {error, Reason}. `handle` is kept
-  // while values are pushed: the consumer may hold nothing but its Ref.
-  [[nodiscard]] ERL_NIF_TERM ask(ErlNifEnv* env, order wanted, std::uint64_t count,
-                                 resource_ptr<stream_handle> handle);
+  // 0: a message will come. Else what the NIF answers: {ended, End}, {error, Reason}, or `stop`.
+  [[nodiscard]] ERL_NIF_TERM ask(ErlNifEnv* env, order wanted, std::uint64_t count);
   // More for a push. The same results, and `ended`: a message says so, or has said so.
   [[nodiscard]] ERL_NIF_TERM demand_more(ErlNifEnv* env, std::uint64_t count);
-  // Gives a pull up: {abandoned, Values}; `sent`: a message has come; `again`, if not by force: the worker is
-  // at the values.
+  // Gives up what was asked: {abandoned, Values}; `sent`: a message has come; `again`, if not by force: the
+  // worker is at the values.
   [[nodiscard]] ERL_NIF_TERM abandon(ErlNifEnv* env, bool by_force);
   // True if it is closed; else a message with `tag` will say so.
   [[nodiscard]] bool close(ERL_NIF_TERM tag);
@@ -82,6 +80,9 @@ class stream_core final : public pool::resident {
   [[nodiscard]] bool forget_closer();
   // Any thread: nobody is there any more to hear of it.
   void drop() noexcept;
+  // Any thread: nobody holds a handle. What was subscribed to goes on as far as it was asked for: the consumer
+  // may hold nothing but its Ref.
+  void orphan() noexcept;
 
   [[nodiscard]] const ErlNifPid& owner() const noexcept { return settings_.owner; }
 
@@ -110,6 +111,7 @@ class stream_core final : public pool::resident {
   // 0 while it lives. Without `tell_end` a return is not told: `stop`.
   [[nodiscard]] ERL_NIF_TERM say_fate(ErlNifEnv* env, bool tell_end);
   void end_soon(stream::signals::asked before) noexcept;
+  [[nodiscard]] resource_ptr<stream_watch> watch_owner(ErlNifEnv* env);
 
   // On the worker.
   [[nodiscard]] bool produce(pool::worker& on);
@@ -131,7 +133,8 @@ class stream_core final : public pool::resident {
     fate live = fate::live;
     (void)fate_.compare_exchange_strong(live, last, std::memory_order_acq_rel);
   }
-  void end_as(ERL_NIF_TERM end);
+  // The first stands, unless it is overruled.
+  void end_as(ERL_NIF_TERM end, bool overrule = false);
   [[nodiscard]] static bool is_done(ErlNifEnv* env, ERL_NIF_TERM end) noexcept {
     int arity = 0;
     const ERL_NIF_TERM* parts = nullptr;
@@ -167,7 +170,9 @@ class stream_core final : public pool::resident {
 
   // Written by the owner while the signals are idle, read by the worker while they are not.
   order order_;
-  std::atomic<bool> gave_{false};  // values went out already
+  std::atomic<bool> gave_{false};       // values went out already
+  std::atomic<bool> timed_out_{false};  // the owner wants what there is
+  std::atomic<bool> orphaned_{false};
   chunk_exchange chunks_;
 
   // The worker's.
@@ -187,7 +192,7 @@ class stream_core final : public pool::resident {
   ERL_NIF_TERM closer_tag_ = 0;
   env_ptr ending_;  // {done, R} or {error, E}
   ERL_NIF_TERM ending_term_ = 0;
-  std::optional<resource_ptr<stream_handle>> kept_;
+  std::optional<resource_ptr<stream_watch>> watch_;  // of the owner, while values are pushed
 };
 
 }  // namespace erlpy::nif

@@ -6,14 +6,14 @@
 
 namespace erlpy::nif {
 
-inline ERL_NIF_TERM stream_core::ask(ErlNifEnv* env, order wanted, std::uint64_t count,
-                                     resource_ptr<stream_handle> handle) {
+inline ERL_NIF_TERM stream_core::ask(ErlNifEnv* env, order wanted, std::uint64_t count) {
   const atoms& names = library::current().names;
   if (const ERL_NIF_TERM said = say_fate(env, wanted.tell_end); said != 0) return said;
   if (order_.how != shape::pull) return enif_make_tuple2(env, names.error, names.subscribed);
   if (wanted.how != shape::pull) {
+    auto watch = watch_owner(env);
     const std::lock_guard lock(mutex_);
-    kept_.emplace(std::move(handle));
+    watch_ = std::move(watch);
   }
   order_ = std::move(wanted);
   gave_ = false;
@@ -63,7 +63,12 @@ inline ERL_NIF_TERM stream_core::say_fate(ErlNifEnv* env, bool tell_end) {
 inline ERL_NIF_TERM stream_core::abandon(ErlNifEnv* env, bool by_force) {
   const atoms& names = library::current().names;
   const std::unique_ptr<stream_chunk> taken = chunks_.take();
-  if (!taken && !by_force) return result() == pool::outcome::sent ? names.sent : names.again;
+  if (!taken && !by_force) {
+    if (result() == pool::outcome::sent) return names.sent;
+    timed_out_ = true;
+    stop();  // a conversion under way ends
+    return names.again;
+  }
   if (!give_up(pool::outcome::timeout)) return names.sent;
   ERL_NIF_TERM values = enif_make_list(env, 0);
   if (taken && !taken->values.empty()) {
@@ -71,7 +76,7 @@ inline ERL_NIF_TERM stream_core::abandon(ErlNifEnv* env, bool by_force) {
     gave_ = true;
   }
   const bool gave = gave_;
-  if (gave) end_as(enif_make_tuple2(env, names.error, names.timeout));
+  if (gave) end_as(enif_make_tuple2(env, names.error, names.timeout), true);
   settle_fate(gave ? fate::due : fate::over);
   pool_->count_timeout();
   end_soon(signals_.close());
@@ -82,6 +87,12 @@ inline void stream_core::drop() noexcept {
   settle_fate(fate::over);
   (void)give_up(pool::outcome::cancelled);
   end_soon(signals_.close());
+}
+
+inline void stream_core::orphan() noexcept {
+  if (order_.how != shape::push_plain || fate_.load(std::memory_order_acquire) != fate::live) return drop();
+  orphaned_ = true;
+  if (signals_.idle()) drop();
 }
 
 inline bool stream_core::close(ERL_NIF_TERM tag) {

@@ -76,8 +76,7 @@ class stream_call {
 
   [[nodiscard]] ERL_NIF_TERM ask(stream_core::order wanted, std::uint64_t count) const {
     wanted.tag = enif_make_copy(wanted.env.get(), argv_[1]);
-    const ERL_NIF_TERM said = handle_->core().ask(env_, std::move(wanted), count,
-                                                  resource_ptr<stream_handle>::share(handle_));
+    const ERL_NIF_TERM said = handle_->core().ask(env_, std::move(wanted), count);
     return said == 0 ? names_.wait : said;
   }
 

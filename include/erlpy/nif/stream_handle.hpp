@@ -18,7 +18,7 @@ class stream_handle {
   explicit stream_handle(pool::job_ptr core) noexcept : core_(std::move(core)) {}
   stream_handle(const stream_handle&) = delete;
   stream_handle& operator=(const stream_handle&) = delete;
-  ~stream_handle() { core().drop(); }
+  ~stream_handle() { core().orphan(); }
 
   [[nodiscard]] stream_core& core() const noexcept { return static_cast<stream_core&>(*core_); }
   // The owner has ended.
@@ -27,6 +27,26 @@ class stream_handle {
  private:
   pool::job_ptr core_;
 };
+
+// What watches the owner of a stream that pushes: its handle may be gone.
+class stream_watch {
+ public:
+  explicit stream_watch(pool::job_ptr core) noexcept : core_(std::move(core)) {}
+  stream_watch(const stream_watch&) = delete;
+  stream_watch& operator=(const stream_watch&) = delete;
+  ~stream_watch() = default;
+
+  void down(ErlNifPid) noexcept { static_cast<stream_core&>(*core_).drop(); }
+
+ private:
+  pool::job_ptr core_;
+};
+
+inline resource_ptr<stream_watch> stream_core::watch_owner(ErlNifEnv* env) {
+  auto watch = resource_ptr<stream_watch>::make(library::current().watches, pool::job_ptr(this));
+  (void)enif_monitor_process(env, watch.get(), &settings_.owner, nullptr);  // it is the caller
+  return watch;
+}
 
 // Opens streams for the job of an owner.
 class stream_opener final : public stream_maker {

@@ -47,8 +47,9 @@ inline bool stream_core::produce(pool::worker& on) {
         closing_ = true;
       } else if (made_ >= signals_.open()) {
         flush(false);
-        if (!signals_.settle(std::exchange(made_, 0))) return false;
-        continue;
+        if (signals_.settle(std::exchange(made_, 0))) continue;
+        if (orphaned_) drop();
+        return false;
       }
     }
     stream::progress now{};
@@ -70,7 +71,7 @@ inline bool stream_core::produce(pool::worker& on) {
       return false;
     }
     if (!closing_ && !signals_.closing()) add_value(on);
-    if (on.slice_over()) {
+    if (made_ < signals_.open() && on.slice_over()) {
       flush(true);
       const python::detached others;  // who has waited for the GIL has it now
       return true;
@@ -177,11 +178,11 @@ inline void stream_core::flush(bool more) {
 
 // Ending -------------------------------------------------------------------------------------------------------
 
-inline void stream_core::end_as(ERL_NIF_TERM end) {
+inline void stream_core::end_as(ERL_NIF_TERM end, bool overrule) {
   env_ptr env = make_env();
   const ERL_NIF_TERM copy = enif_make_copy(env.get(), end);
   const std::lock_guard lock(mutex_);
-  if (ending_) return;
+  if (ending_ && !overrule) return;
   ending_ = std::move(env);
   ending_term_ = copy;
 }
@@ -202,7 +203,9 @@ inline void stream_core::end_as_done(pool::worker& on) {
 
 inline void stream_core::end_as_error(pool::worker& on) {
   const env_ptr env = make_env();
-  end_as(error_of_current(env.get(), on));
+  const ERL_NIF_TERM error = error_of_current(env.get(), on);
+  const atoms& names = library::current().names;
+  end_as(timed_out_ ? enif_make_tuple2(env.get(), names.error, names.timeout) : error);
 }
 
 // Inside a catch block: {error, Reason}.
@@ -217,11 +220,19 @@ inline ERL_NIF_TERM stream_core::error_of_current(ErlNifEnv* env, pool::worker& 
 // The coroutine has ended: the owner is told now, or when it asks next.
 inline void stream_core::finish(pool::worker& on) {
   close_up(on);
+  stream_chunk& chunk = chunks_.mine();
   if (fate_.load(std::memory_order_acquire) != fate::live) {
     signals_.end();
+    // Closed by its owner, who may be in the midst of a fold.
+    if (order_.how == shape::push_told && (claim() || result() == pool::outcome::cancelled)) {
+      const atoms& names = library::current().names;
+      enif_clear_env(chunk.env.get());
+      send_end(chunk.env.get(), enif_make_list(chunk.env.get(), 0),
+               enif_make_tuple2(chunk.env.get(), names.error, names.closed));
+      enif_clear_env(chunk.env.get());
+    }
     return tell_closer();
   }
-  stream_chunk& chunk = chunks_.mine();
   const bool later = order_.how == shape::pull && !order_.tell_end &&
                      (gave_ || !chunk.values.empty() || is_done(ending_.get(), ending_term_));
   if (later) {
@@ -264,13 +275,13 @@ inline void stream_core::close_up(pool::worker& on) noexcept {
 inline void stream_core::tell_closer() noexcept {
   env_ptr env;
   ERL_NIF_TERM tag{};
-  std::optional<resource_ptr<stream_handle>> kept;  // let go of outside the lock
+  std::optional<resource_ptr<stream_watch>> watch;  // let go of outside the lock
   {
     const std::lock_guard lock(mutex_);
     closed_ = true;
     env = std::move(closer_);
     tag = closer_tag_;
-    std::swap(kept, kept_);
+    std::swap(watch, watch_);
   }
   if (!env) return;
   const atoms& names = library::current().names;

@@ -54,12 +54,12 @@ namespace detail {
 // The object `Drive` of python/detail/loop_source.hpp, and the wait for it.
 class drive final : public waiter {
  public:
-  explicit drive(python::ref object) : object_(std::move(object)) {}
-  drive(const drive&) = delete;
-  drive& operator=(const drive&) = delete;
+  explicit drive(python::ref object) noexcept : object_(std::move(object)) {}
+  drive(drive&&) noexcept = default;
+  drive& operator=(drive&&) = delete;
   // Let go of half way: its task closes the iterator, at once where the loop is ours to run.
   ~drive() {
-    if (ended_) return;
+    if (ended_ || !object_) return;
     const python::ref before = python::ref::steal(python::compat::take_raised_exception());
     const python::ref done = python::ref::steal(PyObject_CallMethod(object_.get(), "end", nullptr));
     if (!done) PyErr_WriteUnraisable(object_.get());
@@ -75,11 +75,14 @@ class drive final : public waiter {
 
   [[nodiscard]] bool ready() const { return kind().get() != Py_None; }
 
-  // After ready(): true with what was yielded, false at the end. Errors: what the iterator raised.
+  // After ready(), once: true with what was yielded, false at the end. Errors: what the iterator raised.
   [[nodiscard]] bool take(python::ref& result) {
     enum outcome : long { yielded, ended, raised };
     const long told = PyLong_AsLong(kind().get());
     result = attribute(object_.get(), "result");
+    // It would keep a value alive as long as the stream rests, and an exception for ever: its traceback
+    // holds the frame of the task.
+    python::checked_status(PyObject_SetAttrString(object_.get(), "result", Py_None));
     ended_ = told != yielded;
     if (told != raised) return told == yielded;
     python::compat::set_raised_exception(result.get());
@@ -90,6 +93,8 @@ class drive final : public waiter {
     const python::ref done = python::checked(PyObject_CallMethod(object_.get(), "wait", nullptr));
   }
 
+  [[nodiscard]] python::ref iterator() const { return attribute(object_.get(), "iterator"); }
+
  private:
   [[nodiscard]] python::ref kind() const { return attribute(object_.get(), "kind"); }
 
@@ -97,19 +102,23 @@ class drive final : public waiter {
   bool ended_ = false;
 };
 
-}  // namespace detail
-
-// Steps the async iterator of a Drive. It has ended when the iterator is closed and its task is over.
-[[nodiscard]] inline iteration iterate_async(python::ref driving) {
-  detail::drive task(std::move(driving));
+[[nodiscard]] inline iteration steps(drive task) {
   command order = co_await current_input{};
   python::ref value;
-  for (;;) {
+  for (bool fresh = true;; fresh = false) {
+    if (order.what == step::send || order.what == step::raise) check_async(task.iterator().get(), order, fresh);
     task.give(order);
     while (!task.ready()) co_await pending{task};
     if (!task.take(value)) co_return std::move(value);
     order = co_yield value;
   }
+}
+
+}  // namespace detail
+
+// Steps the async iterator of a Drive. It has ended when the iterator is closed and its task is over.
+[[nodiscard]] inline iteration iterate_async(python::ref driving) {
+  return detail::steps(detail::drive(std::move(driving)));
 }
 
 // For a program that runs the loop itself: any iterable, sync or async. `loop` outlives the iteration.

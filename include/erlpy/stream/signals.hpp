@@ -44,8 +44,10 @@ class signals {
   }
   // The worker, with so many values made: whether there is more to do.
   [[nodiscard]] bool settle(std::uint64_t made) noexcept {
-    return word_.fetch_sub(made, std::memory_order_acq_rel) != made;
+    return word_.fetch_sub(made, std::memory_order_seq_cst) != made;
   }
+  // Nobody works on it.
+  [[nodiscard]] bool idle() const noexcept { return word_.load(std::memory_order_seq_cst) == 0; }
   // The worker: nothing will be done any more.
   void end() noexcept { word_.store(ended_bit | close_bit, std::memory_order_release); }
 

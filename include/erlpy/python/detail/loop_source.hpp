@@ -122,13 +122,13 @@ class Drive:
     `order` says what to do next. The outcome is put into `kind` and `result`, and then told() is called in
     that task: by that call the next order may come already, and then the task goes on without a wait.
     """
-    __slots__ = ('loop', 'task', 'kind', 'result', '_iterator', '_told', '_what', '_value', '_waiting',
+    __slots__ = ('loop', 'task', 'kind', 'result', 'iterator', '_told', '_what', '_value', '_waiting',
                  '_stepping', '_over')
 
     def __init__(self, loop, iterator, told):
         self.loop = loop
         self.kind = self.result = self._what = self._value = self._waiting = None
-        self._iterator = iterator
+        self.iterator = iterator
         self._told = told
         self._stepping = self._over = False
 
@@ -153,11 +153,20 @@ class Drive:
             self.loop.run_forever()
 
     def end(self, limit=5.0):
-        """Cancels it; runs the loop up to that many seconds, if nobody does, until it has closed the iterator."""
-        self.task.cancel()
-        if not self.loop.is_running() and not self.loop.is_closed() and not self.task.done():
+        """Has the iterator closed; runs the loop up to that many seconds, if nobody does, until it is."""
+        if self.task.done():
+            return
+        if self.loop.is_closed():
+            self.task.get_coro().close()  # as far as that goes without waiting
+            return
+        if self._stepping:
+            self.task.cancel()
+        else:
+            self.order(CLOSE, None)
+        if not self.loop.is_running():
             import asyncio
-            self.loop.run_until_complete(asyncio.wait([self.task], timeout=limit))
+            # Other tasks may stop the loop meanwhile.
+            finish_task(self.loop, self.loop.create_task(asyncio.wait([self.task], timeout=limit)))
 
     async def run(self):
         import asyncio
@@ -178,11 +187,11 @@ class Drive:
                     self._stepping = True
                     try:
                         if what == NEXT:
-                            result = await self._iterator.__anext__()
+                            result = await self.iterator.__anext__()
                         elif what == SEND:
-                            result = await self._iterator.asend(value)
+                            result = await self.iterator.asend(value)
                         else:
-                            result = await self._iterator.athrow(value)
+                            result = await self.iterator.athrow(value)
                     finally:
                         self._stepping = False
                     value = None
@@ -192,7 +201,7 @@ class Drive:
                     result = None
             finally:
                 result = None
-                close = getattr(self._iterator, 'aclose', None)
+                close = getattr(self.iterator, 'aclose', None)
                 if close is not None:
                     await close()
         except StopAsyncIteration:
