@@ -61,21 +61,18 @@ open(Source, Opts) ->
 start(Route, Prefetch) ->
     case py_job:run(Route) of
         {ok, Handle} ->
-            Stream = #py_stream{handle = Handle, timeout = py_job:timeout(Route), prefetch = Prefetch,
-                                tag = make_ref()},
-            ok = read_ahead(Stream),
-            {ok, Stream};
+            read_ahead(#py_stream{handle = Handle, timeout = py_job:timeout(Route), prefetch = Prefetch,
+                                  tag = make_ref()});
         {error, _} = Error ->
             Error
     end.
 
-read_ahead(#py_stream{prefetch = 0}) ->
-    ok;
-read_ahead(#py_stream{handle = Handle, prefetch = Prefetch, tag = Tag}) ->
+read_ahead(#py_stream{prefetch = 0} = Stream) ->
+    {ok, Stream};
+read_ahead(#py_stream{handle = Handle, prefetch = Prefetch, tag = Tag} = Stream) ->
     case py_nif:stream_push(Handle, Tag, Prefetch, false) of
-        wait -> ok;
-        %% The pool stopped just now: next/1 will say so.
-        {error, _} -> ok
+        wait -> {ok, Stream};
+        {error, _} = Error -> Error
     end.
 
 %% @doc The next value, or the end. The end is told once; after it there is `{error, closed}'.

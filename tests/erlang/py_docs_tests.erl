@@ -235,7 +235,7 @@ cpp_project(CMake, Dir, File) ->
     Clone = filename:join(Dir, "erlang_python"),
     ok = file:make_symlink(filename:absname(root()), Clone),
     try
-        succeeds(CMake, ["-S", Dir, "-B", Build, "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror"], Dir),
+        succeeds(CMake, ["-S", Dir, "-B", Build, "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror" | generator()], Dir),
         succeeds(CMake, ["--build", Build], Dir)
     after
         ok = file:delete(Clone)
@@ -249,6 +249,13 @@ cpp_project(CMake, Dir, File) ->
                       {doc_blocks:file(Block), Status, string:trim(unicode:characters_to_list(Output))}
                   end)
      || {Block, Shown} <- Programs].
+
+%% As scripts/build-native chooses.
+generator() ->
+    case os:find_executable("ninja") of
+        false -> [];
+        _ -> ["-G", "Ninja"]
+    end.
 
 succeeds(Program, Args, Dir) ->
     {Status, Output} = run(Program, Args, Dir),

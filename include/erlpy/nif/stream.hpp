@@ -98,7 +98,8 @@ class stream_core final : public pool::resident {
     if (shares_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
   [[nodiscard]] bool asynchronous() const noexcept override { return asynchronous_; }
-  void cancel_step() noexcept override;
+  void cancel_step(bool by_force) noexcept override;
+  [[nodiscard]] bool over() const noexcept override { return over_.load(std::memory_order_acquire); }
 
  private:
   // What whoever asks next is told. It changes once from `live`, and to `over` when it was told.
@@ -144,6 +145,10 @@ class stream_core final : public pool::resident {
     const std::lock_guard lock(mutex_);
     return static_cast<bool>(ending_);
   }
+  [[nodiscard]] bool has_closer() {
+    const std::lock_guard lock(mutex_);
+    return static_cast<bool>(closer_);
+  }
   void set_driving(python::ref driving) {
     const std::lock_guard lock(mutex_);
     std::swap(driving_, driving);
@@ -173,6 +178,7 @@ class stream_core final : public pool::resident {
   std::atomic<bool> gave_{false};       // values went out already
   std::atomic<bool> timed_out_{false};  // the owner wants what there is
   std::atomic<bool> orphaned_{false};
+  std::atomic<bool> over_{false};
   chunk_exchange chunks_;
 
   // The worker's.

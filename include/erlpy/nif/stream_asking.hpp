@@ -17,7 +17,8 @@ inline ERL_NIF_TERM stream_core::ask(ErlNifEnv* env, order wanted, std::uint64_t
   }
   order_ = std::move(wanted);
   gave_ = false;
-  reopen();
+  timed_out_ = false;
+  start_again();
   return demanded(env, count);
 }
 
@@ -121,14 +122,14 @@ inline void stream_core::end_soon(stream::signals::asked before) noexcept {
   if (before == stream::signals::asked::busy) pool_->interrupt_resident(home, *this);
 }
 
-inline void stream_core::cancel_step() noexcept {
+inline void stream_core::cancel_step(bool by_force) noexcept {
   python::ref driving;
   {
     const std::lock_guard lock(mutex_);
     driving = driving_;
   }
   if (!driving) return;
-  if (const auto home = home_.lock()) home->cancel(driving.get());
+  if (const auto home = home_.lock()) home->cancel(driving.get(), by_force);
 }
 
 inline void stream_core::refuse(pool::refusal why) noexcept {

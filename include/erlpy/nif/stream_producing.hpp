@@ -23,7 +23,10 @@ inline void stream_core::open(pool::worker& on, const python::ref& object) {
 
 inline void stream_core::proceed(pool::worker& on) noexcept {
   const pool::job_ptr alive(this);
-  if (home_.lock().get() != &on) return refuse(pool::refusal::replaced);
+  if (const auto home = home_.lock(); home.get() != &on) {
+    if (!home || home->abandoned() || !home->schedule(*this)) refuse(pool::refusal::replaced);
+    return;
+  }
   if (!iterator_) return;  // it has ended
   worker_scratch& scratch = worker_scratch::mine();
   try {
@@ -223,8 +226,8 @@ inline void stream_core::finish(pool::worker& on) {
   stream_chunk& chunk = chunks_.mine();
   if (fate_.load(std::memory_order_acquire) != fate::live) {
     signals_.end();
-    // Closed by its owner, who may be in the midst of a fold.
-    if (order_.how == shape::push_told && (claim() || result() == pool::outcome::cancelled)) {
+    // Its owner closes it, perhaps in the midst of a fold.
+    if (order_.how == shape::push_told && has_closer() && result() != pool::outcome::timeout) {
       const atoms& names = library::current().names;
       enif_clear_env(chunk.env.get());
       send_end(chunk.env.get(), enif_make_list(chunk.env.get(), 0),
@@ -269,6 +272,7 @@ inline void stream_core::close_up(pool::worker& on) noexcept {
   steps_ = {};
   iterator_ = nullptr;
   set_driving(nullptr);
+  over_ = true;
   on.disown(*this);
 }
 

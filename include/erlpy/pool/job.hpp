@@ -43,8 +43,9 @@ class job {
   [[nodiscard]] virtual bool wanted() const noexcept { return result() == outcome::open; }
   // Whether it waits in the worker's event loop, so that cancel_step() can end what is under way. Any thread.
   [[nodiscard]] virtual bool asynchronous() const noexcept { return false; }
-  // Attached, on another thread than the worker's: cancels the asynchronous step under way.
-  virtual void cancel_step() noexcept {}
+  // Attached, on another thread than the worker's: cancels the asynchronous step under way, once; by force its
+  // clean-up too.
+  virtual void cancel_step(bool /*by_force*/) noexcept {}
 
   // True for exactly one caller, who then must send the answer.
   [[nodiscard]] bool claim() noexcept {
@@ -53,6 +54,11 @@ class job {
   }
   // After claim(): what was sent was not the last of it.
   void reopen() noexcept { outcome_.store(outcome::open, std::memory_order_release); }
+  // Before a resident is asked again.
+  void start_again() noexcept {
+    stop_.store(false, std::memory_order_relaxed);
+    reopen();
+  }
   // True if no answer was sent and none will be.
   [[nodiscard]] bool give_up(outcome why) noexcept {
     auto expected = outcome::open;
@@ -72,6 +78,7 @@ class job {
  private:
   friend class job_list;
   friend class mailbox;
+  friend class resident;
 
   std::atomic<outcome> outcome_{outcome::open};
   std::atomic<bool> stop_{false};
@@ -81,13 +88,17 @@ class job {
   std::uint64_t ticket_ = 0;      // order of submission
   std::size_t lane_ = 0;          // where it is queued, or the slot that runs it
   enum class place : std::uint8_t { outside, queued, running } place_ = place::outside;
+  bool resident_ = false;
 };
 
 // A job that stays with one worker and runs there again and again: a stream.
 class resident : public job {
  public:
+  resident() noexcept { resident_ = true; }
   // Also when nobody wants an answer: then it has to close.
   [[nodiscard]] bool wanted() const noexcept override { return true; }
+  // Any thread: nothing of it runs any more.
+  [[nodiscard]] virtual bool over() const noexcept = 0;
   // On its worker, attached, in or outside the event loop: goes on with what it has to do.
   virtual void proceed(worker& on) noexcept = 0;
   // On its worker, attached, outside of the loop: ends now, for the worker leaves. What waits in the loop is

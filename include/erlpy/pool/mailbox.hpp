@@ -50,7 +50,7 @@ class mailbox {
         ++overloads_;
         return push_result::full;
       }
-      enqueue(added, to);
+      enqueue(added, to, into.jobs);
       if (to != any) {
         if (into.parked) woken = unpark(to);
       } else if (searching_ == 0 && !parked_.empty()) {
@@ -63,13 +63,18 @@ class mailbox {
 
   // Any thread: a resident of the slot has something to do. Not bounded: a resident is queued once at most.
   // False once the mailbox is closed.
-  [[nodiscard]] bool schedule(job& added, std::size_t to) {
+  [[nodiscard]] bool schedule(resident& added, std::size_t to) {
     std::size_t woken = none;
     {
       const std::lock_guard lock(mutex_);
       if (closed_) return false;
-      enqueue(added, to);
-      if (lanes_[to].parked) woken = unpark(to);
+      lane& into = lanes_[to];
+      enqueue(added, to, into.residents);
+      if (into.parked) {
+        woken = unpark(to);
+      } else if (into.pipe != nullptr) {
+        into.pipe->wake();
+      }
     }
     signal(woken);
     return true;
@@ -82,15 +87,13 @@ class mailbox {
     std::size_t woken = none;
     {
       const std::lock_guard lock(mutex_);
-      lane* from = next_lane(slot);
-      if (from == nullptr) {
+      job* const first = next_job(slot);
+      if (first == nullptr) {
         if (!searching) ++searching_;
         searching = true;
         return {};
       }
-      job* first = from->jobs.front();
-      taken = from->jobs.remove(first);
-      from->size.store(from->jobs.size(), std::memory_order_relaxed);
+      taken = take_out(*first);
       first->place_ = job::place::running;
       first->lane_ = slot;
       if (searching) --searching_;
@@ -99,6 +102,26 @@ class mailbox {
     }
     signal(woken);
     return taken;
+  }
+
+  // The slot's worker, in a job that waits in its event loop: until leave() whoever has work for one of its
+  // residents writes to `pipe`.
+  void reach(std::size_t slot, const erlpy::detail::wake_pipe& pipe) {
+    const std::lock_guard lock(mutex_);
+    lanes_[slot].pipe = &pipe;
+  }
+  void leave(std::size_t slot, const erlpy::detail::wake_pipe& pipe) {
+    const std::lock_guard lock(mutex_);
+    if (lanes_[slot].pipe == &pipe) lanes_[slot].pipe = nullptr;  // else it has another worker now
+  }
+  // The same: the next of its residents, or none.
+  [[nodiscard]] job_ptr take_resident(std::size_t slot) {
+    const std::lock_guard lock(mutex_);
+    lane& mine = lanes_[slot];
+    if (mine.residents.empty()) return {};
+    job* const first = mine.residents.front();
+    first->place_ = job::place::running;
+    return take_out(*first);
   }
 
   // The slot's worker, without the GIL and searching: returns when there may be something to do.
@@ -112,7 +135,7 @@ class mailbox {
     }
     {
       const std::lock_guard lock(mutex_);
-      if (closed_ || next_lane(slot) != nullptr || mine.poked.load(std::memory_order_relaxed))
+      if (closed_ || next_job(slot) != nullptr || mine.poked.load(std::memory_order_relaxed))
         return take_poke(mine);
       if (searching) --searching_;
       searching = false;
@@ -130,7 +153,7 @@ class mailbox {
   [[nodiscard]] bool enter_loop(std::size_t slot, bool& searching, const erlpy::detail::wake_pipe& pipe) {
     const std::lock_guard lock(mutex_);
     lane& mine = lanes_[slot];
-    if (closed_ || next_lane(slot) != nullptr || mine.poked.load(std::memory_order_relaxed)) {
+    if (closed_ || next_job(slot) != nullptr || mine.poked.load(std::memory_order_relaxed)) {
       take_poke(mine);
       return false;
     }
@@ -175,10 +198,8 @@ class mailbox {
     const std::lock_guard lock(mutex_);
     if (given_up.place_ == job::place::running) running_on = given_up.lane_;
     if (given_up.place_ != job::place::queued) return {};
+    job_ptr taken = take_out(given_up);
     given_up.place_ = job::place::outside;
-    lane& from = lanes_[given_up.lane_];
-    job_ptr taken = from.jobs.remove(&given_up);
-    from.size.store(from.jobs.size(), std::memory_order_relaxed);
     return taken;
   }
 
@@ -194,9 +215,11 @@ class mailbox {
     const std::lock_guard lock(mutex_);
     closed_ = true;
     for (lane& each : lanes_) {
-      while (!each.jobs.empty()) {
-        each.jobs.front()->place_ = job::place::outside;
-        left.push_back(each.jobs.remove(each.jobs.front()));
+      for (job_list* const list : {&each.jobs, &each.residents}) {
+        while (!list->empty()) {
+          list->front()->place_ = job::place::outside;
+          left.push_back(list->remove(list->front()));
+        }
       }
       each.size.store(0, std::memory_order_relaxed);
     }
@@ -222,9 +245,10 @@ class mailbox {
 
   struct lane {
     job_list jobs;
+    job_list residents;  // streams that have something to do
     bool refusing = false;
     bool parked = false;
-    const erlpy::detail::wake_pipe* pipe = nullptr;  // it waits for this, in its event loop
+    const erlpy::detail::wake_pipe* pipe = nullptr;  // its worker runs an event loop, which this wakes
     std::atomic<std::size_t> size{0};         // a copy to look at without the lock
     std::atomic<bool> poked{false};
     std::atomic<std::uint32_t> signal{0};
@@ -246,21 +270,27 @@ class mailbox {
     return count;
   }
 
-  [[nodiscard]] lane* next_lane(std::size_t slot) noexcept {
-    lane& mine = lanes_[slot];
-    lane& all = lanes_[any];
-    if (mine.jobs.empty()) return all.jobs.empty() ? nullptr : &all;
-    if (all.jobs.empty()) return &mine;
-    return mine.jobs.front()->ticket_ < all.jobs.front()->ticket_ ? &mine : &all;
+  // What was queued first of what the slot's worker may take; null if there is nothing.
+  [[nodiscard]] job* next_job(std::size_t slot) const noexcept {
+    const auto earlier = [](job* one, job* other) noexcept {
+      if (one == nullptr || other == nullptr) return one != nullptr ? one : other;
+      return one->ticket_ < other->ticket_ ? one : other;
+    };
+    const lane& mine = lanes_[slot];
+    return earlier(earlier(mine.jobs.front(), mine.residents.front()), lanes_[any].jobs.front());
   }
 
-  void enqueue(job& added, std::size_t to) {
+  void enqueue(job& added, std::size_t to, job_list& list) {
     added.ticket_ = ++tickets_;
     added.lane_ = to;
     added.place_ = job::place::queued;
-    lane& into = lanes_[to];
-    into.jobs.push_back(job_ptr(&added));
-    into.size.store(into.jobs.size(), std::memory_order_relaxed);
+    list.push_back(job_ptr(&added));
+    lanes_[to].size.fetch_add(1, std::memory_order_relaxed);
+  }
+  [[nodiscard]] job_ptr take_out(job& queued) noexcept {
+    lane& from = lanes_[queued.lane_];
+    from.size.fetch_sub(1, std::memory_order_relaxed);
+    return (queued.resident_ ? from.residents : from.jobs).remove(&queued);
   }
 
   // Under the lock; the caller signals after it.

@@ -79,6 +79,7 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
   // else its worker sees to it.
   void interrupt_resident(const std::shared_ptr<worker>& home, resident& target) {
     interrupt(home, job_ptr(&target), worker::force::cancel_task);
+    if (target.asynchronous()) insist(home, job_ptr(&target), target);
   }
 
   // Any thread, without waiting. Every job is refused; pool_events::stopped follows when the last
@@ -285,6 +286,16 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
         self->escalate(runner, target, worker::force::raise);
       });
     }
+  }
+
+  // What is cancelled has the time of a clean-up; then that is cancelled too, again and again.
+  void insist(const std::weak_ptr<worker>& home, const job_ptr& alive, resident& target) {
+    timer::instance().at(timer::clock::now() + worker::tidy_limit, [self = shared_from_this(), home, alive, &target] {
+      const auto runner = home.lock();
+      if (!runner || target.over()) return;
+      self->runtime_->attendant().post([runner, alive, &target] { target.cancel_step(true); });
+      self->insist(home, alive, target);
+    });
   }
 
   // An overdue job has ended after all.

@@ -104,7 +104,9 @@ class worker : public std::enable_shared_from_this<worker> {
     const job_ptr asking = activity_.current();
     const awaited_task mark(
         *this, *asking, loop_.start(awaitable.get(), marking::marks(shared_from_this(), *asking)));
-    return loop_.run(mark.task());
+    const reachable_mark reachable(*this);
+    serve_residents();
+    return loop_.run(mark.task(), [this] { serve_residents(); });
   }
 
   // Streams -----------------------------------------------------------------------------------------
@@ -122,8 +124,8 @@ class worker : public std::enable_shared_from_this<worker> {
     return loop_.drive(iterator.get(), marking::marks(shared_from_this(), stream),
                        marking::told(shared_from_this(), stream).get());
   }
-  // Attached, from another thread: its step is cancelled as soon as the loop runs.
-  void cancel(PyObject* driving) noexcept { (void)loop_.cancel(driving); }
+  // Attached, from another thread: its step, or its whole task, is cancelled as soon as the loop runs.
+  void cancel(PyObject* driving, bool task) noexcept { (void)loop_.cancel(driving, task); }
   // For the code that ends a stream, as its `finally` blocks: nobody interrupts it before `tidy_limit`.
   template <class Work>
   void keep_house(Work work) {
@@ -159,8 +161,8 @@ class worker : public std::enable_shared_from_this<worker> {
     const python::ref task = task_of(target);
     const bool cancel = task || target.asynchronous();
     const auto seen = activity_.look(target, !cancel || how == force::raise);
-    if (task) (void)loop_.cancel(task.get());  // where the exception was set too, this wakes the loop to see it
-    else if (target.asynchronous()) target.cancel_step();
+    if (task) (void)loop_.cancel(task.get(), false);  // where the exception was set too, this wakes the loop to see it
+    else if (target.asynchronous()) target.cancel_step(false);
     return cancel || seen != activity::found::absent;
   }
 
@@ -240,6 +242,20 @@ class worker : public std::enable_shared_from_this<worker> {
     python::ref task_;
   };
 
+  // While a job awaits something its worker has hands free for its streams.
+  class reachable_mark {
+   public:
+    explicit reachable_mark(worker& owner) noexcept : owner_(owner) {
+      owner_.jobs_.reach(owner_.place_.index, *owner_.loop_.pipe());
+    }
+    reachable_mark(const reachable_mark&) = delete;
+    reachable_mark& operator=(const reachable_mark&) = delete;
+    ~reachable_mark() { owner_.jobs_.leave(owner_.place_.index, *owner_.loop_.pipe()); }
+
+   private:
+    worker& owner_;
+  };
+
   [[nodiscard]] python::ref task_of(const job& target) {
     const std::lock_guard lock(awaited_mutex_);
     return awaiting_ == &target ? awaited_ : python::ref();
@@ -311,6 +327,17 @@ class worker : public std::enable_shared_from_this<worker> {
       }
     }
     jobs_.leave(searching_);
+  }
+
+  void serve_residents() {
+    while (!leaving() && !abandoned()) {
+      const job_ptr next = jobs_.take_resident(place_.index);
+      if (!next) return;
+      begin_slice();
+      activity_.begin(next.get());
+      next->run(*this);
+      activity_.end();
+    }
   }
 
   // Steps of streams run until one has run, or there is a job. A worker that is in a step takes no job:

@@ -43,8 +43,17 @@ class event_loop {
     return checked(PyObject_CallFunctionObjArgs(helpers().start_task.get(), get(), awaitable,
                                                 marks.enter.get(), marks.leave.get(), nullptr));
   }
-  [[nodiscard]] ref run(PyObject* task) {
-    return checked(PyObject_CallFunctionObjArgs(helpers().finish_task.get(), loop_.get(), task, nullptr));
+  // `woken` is called, outside of the loop, whenever the loop was stopped before that. A task that is left
+  // before its end, by an exception, is cancelled.
+  template <class Woken>
+  [[nodiscard]] ref run(PyObject* task, Woken woken) {
+    const cancelled_unless_done guard{task};
+    for (;;) {
+      const ref done = checked(PyObject_CallFunctionObjArgs(helpers().advance.get(), loop_.get(), task, nullptr));
+      if (done.get() == Py_True) break;
+      woken();
+    }
+    return checked(PyObject_CallMethod(task, "result", nullptr));
   }
 
   // A task that steps an async iterator: the object `Drive` of detail/loop_source.hpp. `told` is called in
@@ -60,10 +69,10 @@ class event_loop {
   }
 
   // Another attached thread may call this: the task, or the step of a drive(), is cancelled as soon as the
-  // loop runs.
-  [[nodiscard]] bool cancel(PyObject* task) const noexcept {
-    const ref done = ref::steal(
-        PyObject_CallFunctionObjArgs(helpers().cancel.get(), loop_.get(), task, nullptr));
+  // loop runs. By force: of a drive() the task.
+  [[nodiscard]] bool cancel(PyObject* task, bool by_force) const noexcept {
+    const ref done = ref::steal(PyObject_CallFunctionObjArgs(helpers().cancel.get(), loop_.get(), task,
+                                                             by_force ? Py_True : Py_False, nullptr));
     if (!done) PyErr_Clear();
     return static_cast<bool>(done);
   }
@@ -101,6 +110,16 @@ class event_loop {
   }
 
  private:
+  struct cancelled_unless_done {
+    PyObject* task;
+    ~cancelled_unless_done() {
+      const ref before = ref::steal(compat::take_raised_exception());
+      const ref done = ref::steal(PyObject_CallMethod(task, "cancel", nullptr));  // of one that is done: nothing
+      PyErr_Clear();
+      if (before) compat::set_raised_exception(before.get());
+    }
+  };
+
   [[nodiscard]] const support& helpers() const noexcept { return home_.helpers(); }
 
   [[nodiscard]] bool closed() const {

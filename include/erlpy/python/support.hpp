@@ -150,7 +150,7 @@ def flush_lines():
 struct support {
   ref expression, memory_stats, tracemalloc_start, tracemalloc_stop, frames, import_name;
   ref limit_recursion, extend_path, flush_lines, make_exception;
-  ref new_loop, start_task, finish_task, cancel, run_once, run_until_woken, end_tasks, close_loop, drive, drive_alone;
+  ref new_loop, start_task, advance, cancel, run_once, run_until_woken, end_tasks, close_loop, drive, drive_alone;
 };
 
 // Attached to the interpreter; our `erlang` module is there already.
@@ -172,7 +172,7 @@ struct support {
           function("tracemalloc_stop"), function("frames"),        function("import_name"),
           function("limit_recursion"), function("extend_path"),    function("flush_lines"),
           function("make_exception"),
-          function("new_loop"),       function("start_task"),      function("finish_task"),
+          function("new_loop"),       function("start_task"),      function("advance"),
           function("cancel"),    function("run_once"),        function("run_until_woken"),
           function("end_tasks"),      function("close_loop"),      function("drive"),           function("drive_alone")};
 }

@@ -77,9 +77,20 @@ def _stop(task):
     task.get_loop().stop()
 
 
-def cancel(loop, what):
+def advance(loop, task):
+    """Runs until the task is done, or somebody wakes the loop: whether it is done."""
+    if not task.done():
+        task.add_done_callback(_stop)
+        try:
+            loop.run_forever()
+        finally:
+            task.remove_done_callback(_stop)
+    return task.done()
+
+
+def cancel(loop, what, by_force):
     """From another thread; `what` is a task or a Drive."""
-    loop.call_soon_threadsafe(what.cancel)
+    loop.call_soon_threadsafe(what.task.cancel if by_force else what.cancel)
 
 
 def run_once(loop):
@@ -123,10 +134,11 @@ class Drive:
     that task: by that call the next order may come already, and then the task goes on without a wait.
     """
     __slots__ = ('loop', 'task', 'kind', 'result', 'iterator', '_told', '_what', '_value', '_waiting',
-                 '_stepping', '_over')
+                 '_stepping', '_over', '_alone')
 
-    def __init__(self, loop, iterator, told):
+    def __init__(self, loop, iterator, told, alone):
         self.loop = loop
+        self._alone = alone
         self.kind = self.result = self._what = self._value = self._waiting = None
         self.iterator = iterator
         self._told = told
@@ -159,11 +171,11 @@ class Drive:
         if self.loop.is_closed():
             self.task.get_coro().close()  # as far as that goes without waiting
             return
-        if self._stepping:
+        if self._stepping or not self._alone:
             self.task.cancel()
         else:
             self.order(CLOSE, None)
-        if not self.loop.is_running():
+        if self._alone and not self.loop.is_running():
             import asyncio
             # Other tasks may stop the loop meanwhile.
             finish_task(self.loop, self.loop.create_task(asyncio.wait([self.task], timeout=limit)))
@@ -219,13 +231,13 @@ class Drive:
 
 
 def drive(loop, iterator, enter, leave, told):
-    made = Drive(loop, iterator, told)
+    made = Drive(loop, iterator, told, False)
     made.task = loop.create_task(_Steps(made.run(), enter, leave))
     return made
 
 
 def drive_alone(loop, iterator):
-    made = Drive(loop, iterator, loop.stop)
+    made = Drive(loop, iterator, loop.stop, True)
     made.task = loop.create_task(made.run())
     return made
 )python";
