@@ -16,6 +16,7 @@
 #include <erlpy/pool/job.hpp>
 #include <erlpy/pool/mailbox.hpp>
 #include <erlpy/pool/options.hpp>
+#include <erlpy/pool/seat.hpp>
 #include <erlpy/pool/timer.hpp>
 #include <erlpy/pool/worker.hpp>
 #include <erlpy/python/runtime.hpp>
@@ -100,7 +101,7 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
   [[nodiscard]] pool_stats stats() {
     pool_stats result;
     const std::lock_guard lock(mutex_);
-    for (const seat& each : seats_) result.workers.push_back(stats_of(each));
+    for (const seat& each : seats_) result.workers.push_back(each.stats(jobs_));
     result.queued = jobs_.queued(mailbox::any);
     result.overloads = jobs_.overloads();
     result.timeouts = timeouts_.load(std::memory_order_relaxed);
@@ -110,37 +111,12 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
   }
 
  private:
-  struct seat {
-    slot place;
-    std::shared_ptr<worker> thread;
-    bool ready = false;
-    job_ptr overdue;  // what it is stuck with, where max_abandoned forbids a replacement
-  };
-
-  [[nodiscard]] worker_stats stats_of(const seat& each) {
-    worker_stats result;
-    const slot& place = each.place;
-    result.state = !each.thread                       ? worker_state::down
-                   : !each.ready                      ? worker_state::starting
-                   : each.overdue                     ? worker_state::stuck
-                   : each.thread->busy()                ? worker_state::busy
-                                                      : worker_state::idle;
-    result.queued = jobs_.queued(place.index);
-    result.calls = place.calls.load(std::memory_order_relaxed);
-    result.errors = place.errors.load(std::memory_order_relaxed);
-    result.restarts = place.restarts.load(std::memory_order_relaxed);
-    result.busy_us = place.busy_us.load(std::memory_order_relaxed);
-    result.objects = place.objects ? place.objects->held() : 0;
-    result.streams = place.streams.load(std::memory_order_relaxed);
-    return result;
-  }
-
   // Starting ------------------------------------------------------------------------------------------
 
   // On the timer: hands over to a thread that may wait for Python to come up.
   void launch(std::size_t index) noexcept {
     try {
-      detail::start_thread("erlpy-worker", worker::stack_size(settings_), [self = shared_from_this(), index] {
+      detail::start_thread("erlpy-worker", worker_stack(settings_), [self = shared_from_this(), index] {
         try {
           self->run_first(index);
         } catch (const std::exception& failed) {
@@ -189,7 +165,7 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
                       },
                       [self = shared_from_this()](worker& who) { self->worker_left(who); },
                       [self = shared_from_this()](worker& who) {
-                        self->watch(who.shared_from_this(), worker::tidy_limit);
+                        self->watch(who.shared_from_this(), housekeeping::limit);
                       }});
     here.ready = false;
     return here.thread;
@@ -290,7 +266,7 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
 
   // What is cancelled has the time of a clean-up; then that is cancelled too, again and again.
   void insist(const std::weak_ptr<worker>& home, const job_ptr& alive, resident& target) {
-    timer::instance().at(timer::clock::now() + worker::tidy_limit, [self = shared_from_this(), home, alive, &target] {
+    timer::instance().at(timer::clock::now() + housekeeping::limit, [self = shared_from_this(), home, alive, &target] {
       const auto runner = home.lock();
       if (!runner || target.over()) return;
       self->runtime_->attendant().post([runner, alive, &target] { target.cancel_step(true); });
@@ -309,7 +285,7 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
 
   void run_in_thread(const std::shared_ptr<worker>& added) noexcept {
     try {
-      detail::start_thread("erlpy-worker", worker::stack_size(settings_), [added] { added->main(); });
+      detail::start_thread("erlpy-worker", worker_stack(settings_), [added] { added->main(); });
     } catch (const std::exception& failed) {
       {
         const std::lock_guard lock(mutex_);
@@ -324,10 +300,10 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
   // Destructors of released objects belong to no call, so nobody would give them up: the timer does.
   void watch(const std::shared_ptr<worker>& runner, std::chrono::nanoseconds after) {
     timer::instance().at(timer::clock::now() + after, [self = shared_from_this(), runner] {
-      const auto taken = runner->still_tidying();
+      const auto taken = runner->house().still_at_it();
       if (taken == std::chrono::nanoseconds::zero()) return;
-      if (taken < worker::tidy_limit) return self->watch(runner, worker::tidy_limit - taken);
-      self->interrupt(runner, job_ptr(&runner->housekeeping()), worker::force::raise);
+      if (taken < housekeeping::limit) return self->watch(runner, housekeeping::limit - taken);
+      self->interrupt(runner, job_ptr(&runner->house().stand_in()), worker::force::raise);
     });
   }
 

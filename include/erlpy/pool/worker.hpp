@@ -19,9 +19,11 @@
 #include <vector>
 
 #include <erlpy/pool/activity.hpp>
+#include <erlpy/pool/housekeeping.hpp>
 #include <erlpy/pool/job.hpp>
 #include <erlpy/pool/mailbox.hpp>
 #include <erlpy/pool/options.hpp>
+#include <erlpy/pool/preparation.hpp>
 #include <erlpy/pool/residents.hpp>
 #include <erlpy/pool/step_marks.hpp>
 #include <erlpy/python/call.hpp>
@@ -50,13 +52,8 @@ class worker : public std::enable_shared_from_this<worker> {
   struct hooks {
     std::function<void(worker&, std::optional<python::failure>)> started;  // attached
     std::function<void(worker&)> left;                                     // the thread's last act
-    std::function<void(worker&)> watch;  // attached: it begins to release objects, see still_tidying()
+    std::function<void(worker&)> watch;  // attached: it begins to keep house, see housekeeping
   };
-
-  // The stack of a worker's thread, in bytes.
-  [[nodiscard]] static std::size_t stack_size(const options& settings) noexcept {
-    return std::max(settings.stack_size, python::compat::least_stack);
-  }
 
   worker(slot& place, mailbox& jobs, const options& settings, std::shared_ptr<python::interpreter> home,
          hooks events)
@@ -126,10 +123,10 @@ class worker : public std::enable_shared_from_this<worker> {
   }
   // Attached, from another thread: its step, or its whole task, is cancelled as soon as the loop runs.
   void cancel(PyObject* driving, bool task) noexcept { (void)loop_.cancel(driving, task); }
-  // For the code that ends a stream, as its `finally` blocks: nobody interrupts it before `tidy_limit`.
+  // For the code that ends a stream, as its `finally` blocks: nobody interrupts it before housekeeping::limit.
   template <class Work>
   void keep_house(Work work) {
-    const house_mark mark(*this);
+    const housekeeping::mark mark(house_, activity_, [this] { events_.watch(*this); });
     work();
   }
   // How many streams wait for a step of their tasks; with none the loop need not run.
@@ -139,7 +136,7 @@ class worker : public std::enable_shared_from_this<worker> {
   void enter_step(job& who) {
     leave_loop();
     begin_slice();
-    activity_.begin(ending_ ? static_cast<job*>(&housekeeping_) : &who);
+    activity_.begin(ending_ ? &house_.stand_in() : &who);
   }
   void leave_step() {
     activity_.end();
@@ -184,20 +181,8 @@ class worker : public std::enable_shared_from_this<worker> {
   void interrupt_preparation() { activity_.interrupt_preparation(); }
 
   [[nodiscard]] bool busy() { return activity_.busy(); }
-  // How long destructors may run.
-  static constexpr std::chrono::seconds tidy_limit{5};
-  // By whom events_.watch asked, `tidy_limit` later: how long the release under way has taken. Zero: there
-  // is none, and the next will ask again.
-  [[nodiscard]] std::chrono::nanoseconds still_tidying() noexcept {
-    const auto since = tidying_since_.load(std::memory_order_relaxed);
-    if (since == 0) {
-      watched_.store(false);
-      return std::chrono::nanoseconds::zero();
-    }
-    return clock::now().time_since_epoch() - clock::duration(since);
-  }
-  [[nodiscard]] job& housekeeping() noexcept { return housekeeping_; }
-
+  // Destructors and the ends of streams; any thread.
+  [[nodiscard]] housekeeping& house() noexcept { return house_; }
   // Any thread: the job under way, if any.
   [[nodiscard]] job_ptr current() { return activity_.current(); }
   // Any thread: the worker leaves as soon as it can.
@@ -206,16 +191,6 @@ class worker : public std::enable_shared_from_this<worker> {
  private:
   using clock = std::chrono::steady_clock;
   static constexpr std::chrono::milliseconds slice{1};
-
-  // Stands for the release of objects where a job is expected. Part of the worker, which outlives it.
-  class housekeeping_job final : public job {
-   public:
-    void run(worker&) noexcept override {}
-    void refuse(refusal) noexcept override {}
-    void discard() noexcept override {}
-    void retain() noexcept override {}
-    void release() noexcept override {}
-  };
 
   using marking = step_functions<worker>;
 
@@ -265,8 +240,7 @@ class worker : public std::enable_shared_from_this<worker> {
     std::optional<python::failure> failed;
     activity_.begin(nullptr);
     try {
-      limit_recursion();
-      extend_path();
+      prepare_interpreter(*home_, settings_);
       if (!place_.name_space) place_.name_space = python::make_namespace(place_.module_name);
       if (!settings_.preload.empty()) python::exec_code(place_.name_space.get(), settings_.preload);
     } catch (const python::exception& raised) {
@@ -280,24 +254,6 @@ class worker : public std::enable_shared_from_this<worker> {
     const bool good = !failed.has_value();
     events_.started(*this, std::move(failed));
     return good;
-  }
-
-  // What a call of Python takes of the C stack at most, and half as much again: 3.4 KB were measured for
-  // each level that the recursion limit counts (list.sort() with a key function that sorts again).
-  static constexpr std::size_t stack_per_call = 5 * 1024;
-
-  void limit_recursion() {
-    const python::ref cap = python::checked(PyLong_FromSize_t(stack_size(settings_) / stack_per_call));
-    const python::ref done = python::call(home_->helpers().limit_recursion.get(), cap.get());
-  }
-
-  // sys.path belongs to the interpreter: what one pool adds, others of the same interpreter see too.
-  void extend_path() {
-    if (settings_.python_path.empty()) return;
-    const python::ref entries = python::checked(PyList_New(0));
-    for (const std::string& entry : settings_.python_path)
-      python::checked_status(PyList_Append(entries.get(), python::make_str(entry).get()));
-    const python::ref done = python::call(home_->helpers().extend_path.get(), entries.get());
   }
 
   // Attached at entry and exit; without the GIL while there is nothing to do.
@@ -388,31 +344,12 @@ class worker : public std::enable_shared_from_this<worker> {
     keep_house([&] { place_.objects->drain(); });
   }
 
-  class house_mark {
-   public:
-    explicit house_mark(worker& owner) : owner_(owner) {
-      owner_.activity_.take_back();
-      owner_.activity_.begin(&owner_.housekeeping_);
-      owner_.tidying_since_.store(clock::now().time_since_epoch().count(), std::memory_order_relaxed);
-      if (!owner_.watched_.exchange(true)) owner_.events_.watch(owner_);
-    }
-    house_mark(const house_mark&) = delete;
-    house_mark& operator=(const house_mark&) = delete;
-    ~house_mark() {
-      owner_.tidying_since_.store(0, std::memory_order_relaxed);
-      owner_.activity_.end();
-    }
-
-   private:
-    worker& owner_;
-  };
-
   // The worker leaves: its generators are closed here, on the thread that stepped them.
   void end_residents() {
     const refusal why = abandoned() ? refusal::replaced : refusal::stopped;
     ending_ = true;
     for (const job_ptr& each : residents_.all()) static_cast<resident&>(*each).evict(*this, why);
-    keep_house([&] { loop_.end_tasks(tidy_limit); });
+    keep_house([&] { loop_.end_tasks(housekeeping::limit); });
     for (const job_ptr& each : residents_.all()) static_cast<resident&>(*each).evict(*this, why);
   }
 
@@ -438,9 +375,7 @@ class worker : public std::enable_shared_from_this<worker> {
   python::event_loop loop_;
   resident_list residents_;
   std::atomic<bool> retired_{false};
-  housekeeping_job housekeeping_;
-  std::atomic<clock::rep> tidying_since_{0};
-  std::atomic<bool> watched_{false};
+  housekeeping house_;
   activity activity_;
 
   // The thread's own.

@@ -106,7 +106,8 @@ class drive final : public waiter {
   command order = co_await current_input{};
   python::ref value;
   for (bool fresh = true;; fresh = false) {
-    if (order.what == step::send || order.what == step::raise) check_async(task.iterator().get(), order, fresh);
+    if (order.what == step::send || order.what == step::raise)
+      check_async(task.iterator().get(), order, fresh);
     task.give(order);
     while (!task.ready()) co_await pending{task};
     if (!task.take(value)) co_return std::move(value);
