@@ -48,44 +48,47 @@ post(Ref, Pid, Make) ->
                 {error, Reason} -> refuse(Pid, Ref, Reason)
             end;
         true ->
-            started(py_relay_sup:start_relay(call, py_job:route(Make(), py_opts:none()), Ref, Pid), Ref, Pid)
+            relayed(call, py_job:route(Make(), py_opts:none()), Ref, Pid)
     end.
 
 relay(Ref, Pid, Make) ->
     true = addressed(Ref, Pid),
-    Route = py_job:route({stream, Make()}, py_opts:none()),
-    started(py_relay_sup:start_relay(stream, Route, Ref, Pid), Ref, Pid).
+    relayed(stream, py_job:route({stream, Make()}, py_opts:none()), Ref, Pid).
+
+%% The caller submits, for it is the caller that is bound to a worker; the answer goes to the relay.
+relayed(Kind, Route, Ref, Pid) ->
+    Tag = make_ref(),
+    case py_relay_sup:start_relay(Kind, Tag, Ref, Pid) of
+        {ok, Relay} ->
+            case py_job:post(Route, Relay, Tag) of
+                {ok, _Job} -> ok;
+                {error, Reason} -> refuse(Relay, Tag, Reason)
+            end;
+        {error, not_started} ->
+            refuse(Pid, Ref, {no_pool, default})
+    end.
 
 addressed(Ref, Pid) when is_reference(Ref), is_pid(Pid) -> true;
 addressed(_Ref, _Pid) -> py_error:bad_argument(1, <<"Request has no reference and pid after its name">>).
-
-started(ok, _Ref, _Pid) -> ok;
-started({error, not_started}, Ref, Pid) -> refuse(Pid, Ref, {no_pool, default}).
 
 refuse(Pid, Ref, Reason) ->
     Pid ! {py_error, Ref, Reason},
     ok.
 
--spec start_link(call | stream, py_job:route(), reference(), pid()) -> {ok, pid()}.
-start_link(Kind, Route, Ref, Consumer) ->
-    {ok, _Pid} = gen_server:start_link(?MODULE, {Kind, Route, Ref, Consumer}, []).
+-spec start_link(call | stream, Tag :: reference(), Ref :: reference(), Consumer :: pid()) -> {ok, pid()}.
+start_link(Kind, Tag, Ref, Consumer) ->
+    {ok, _Pid} = gen_server:start_link(?MODULE, {Kind, Tag, Ref, Consumer}, []).
 
--spec init({call | stream, py_job:route(), reference(), pid()}) ->
-          {ok, #state{}, {continue, {call | stream, py_job:route()}}}.
-init({Kind, Route, Ref, Consumer}) ->
-    State = #state{kind = Kind, consumer = Consumer, ref = Ref, monitor = erlang:monitor(process, Consumer), tag = make_ref()},
-    {ok, State, {continue, {Kind, Route}}}.
+-spec init({call | stream, reference(), reference(), pid()}) -> {ok, #state{}, {continue, measure}}.
+init({Kind, Tag, Ref, Consumer}) ->
+    Monitor = erlang:monitor(process, Consumer),
+    {ok, #state{kind = Kind, consumer = Consumer, ref = Ref, monitor = Monitor, tag = Tag}, {continue, measure}}.
 
--spec handle_continue({call | stream, py_job:route()}, #state{}) -> {noreply, #state{}} | {stop, normal, #state{}}.
-handle_continue({Kind, Route}, #state{tag = Tag} = State) ->
-    Length = case Kind of
-                 stream -> max(0, mailbox(State));
-                 call -> 0
-             end,
-    case py_job:post(Route, self(), Tag) of
-        {ok, _Job} -> {noreply, State#state{start_length = Length}};
-        {error, Reason} -> last({py_error, State#state.ref, Reason}, State)
-    end.
+-spec handle_continue(measure, #state{}) -> {noreply, #state{}}.
+handle_continue(measure, #state{kind = stream} = State) ->
+    {noreply, State#state{start_length = max(0, mailbox(State))}};
+handle_continue(measure, State) ->
+    {noreply, State}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, {error, unknown_call}, #state{}}.
 handle_call(_Request, _From, State) ->

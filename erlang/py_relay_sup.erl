@@ -14,10 +14,11 @@ start_link() ->
     end.
 
 %% Error: the application is not running.
--spec start_relay(call | stream, py_job:route(), Ref :: reference(), Consumer :: pid()) -> ok | {error, not_started}.
-start_relay(Kind, Route, Ref, Consumer) ->
-    try supervisor:start_child(?MODULE, [Kind, Route, Ref, Consumer]) of
-        {ok, _Pid} -> ok
+-spec start_relay(call | stream, Tag :: reference(), Ref :: reference(), Consumer :: pid()) ->
+          {ok, pid()} | {error, not_started}.
+start_relay(Kind, Tag, Ref, Consumer) ->
+    try supervisor:start_child(?MODULE, [Kind, Tag, Ref, Consumer]) of
+        {ok, Pid} -> {ok, Pid}
     catch
         exit:{_, {supervisor, _, _}} -> {error, not_started};
         exit:{_, {gen_server, call, _}} -> {error, not_started}

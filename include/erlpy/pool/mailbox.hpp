@@ -114,11 +114,11 @@ class mailbox {
     const std::lock_guard lock(mutex_);
     if (lanes_[slot].pipe == &pipe) lanes_[slot].pipe = nullptr;  // else it has another worker now
   }
-  // The same: the next of its residents, or none.
-  [[nodiscard]] job_ptr take_resident(std::size_t slot) {
+  // The same: the next of its residents that were queued at that time, or none.
+  [[nodiscard]] job_ptr take_resident(std::size_t slot, std::uint64_t last_ticket) {
     const std::lock_guard lock(mutex_);
     lane& mine = lanes_[slot];
-    if (mine.residents.empty()) return {};
+    if (mine.residents.empty() || mine.residents.front()->ticket_ > last_ticket) return {};
     job* const first = mine.residents.front();
     first->place_ = job::place::running;
     return take_out(*first);
@@ -229,6 +229,11 @@ class mailbox {
 
   [[nodiscard]] std::size_t queued(std::size_t slot) const noexcept {
     return lanes_[slot].size.load(std::memory_order_relaxed);
+  }
+  // Of what was queued last.
+  [[nodiscard]] std::uint64_t last_ticket() {
+    const std::lock_guard lock(mutex_);
+    return tickets_;
   }
   [[nodiscard]] std::uint64_t overloads() {
     const std::lock_guard lock(mutex_);

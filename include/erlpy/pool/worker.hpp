@@ -285,9 +285,11 @@ class worker : public std::enable_shared_from_this<worker> {
     jobs_.leave(searching_);
   }
 
+  // One round of those that are queued: what queues itself again has woken the loop for another round.
   void serve_residents() {
+    const auto last = jobs_.last_ticket();
     while (!leaving() && !abandoned()) {
-      const job_ptr next = jobs_.take_resident(place_.index);
+      const job_ptr next = jobs_.take_resident(place_.index, last);
       if (!next) return;
       begin_slice();
       activity_.begin(next.get());

@@ -83,6 +83,9 @@ def advance(loop, task):
         task.add_done_callback(_stop)
         try:
             loop.run_forever()
+        except (SystemExit, KeyboardInterrupt) as error:
+            if not task.done():  # of a task that somebody else left behind
+                loop.call_exception_handler({'message': 'a background task raised', 'exception': error})
         finally:
             task.remove_done_callback(_stop)
     return task.done()
@@ -182,47 +185,50 @@ class Drive:
 
     async def run(self):
         import asyncio
-        kind, result = DONE, None
+        failure = None
         try:
-            try:
-                while True:
-                    while self._what is None:
-                        self._waiting = self.loop.create_future()
-                        try:
-                            await self._waiting
-                        finally:
-                            self._waiting = None
-                    what, value = self._what, self._value
-                    self._what = self._value = None
-                    if what == CLOSE:
-                        break
-                    self._stepping = True
+            while True:
+                while self._what is None:
+                    self._waiting = self.loop.create_future()
                     try:
-                        if what == NEXT:
-                            result = await self.iterator.__anext__()
-                        elif what == SEND:
-                            result = await self.iterator.asend(value)
-                        else:
-                            result = await self.iterator.athrow(value)
+                        await self._waiting
                     finally:
-                        self._stepping = False
-                    value = None
-                    if self._tell(VALUE, result):
-                        result = None
-                        await asyncio.sleep(0)
+                        self._waiting = None
+                what, value = self._what, self._value
+                self._what = self._value = None
+                if what == CLOSE:
+                    break
+                self._stepping = True
+                try:
+                    if what == NEXT:
+                        result = await self.iterator.__anext__()
+                    elif what == SEND:
+                        result = await self.iterator.asend(value)
+                    else:
+                        result = await self.iterator.athrow(value)
+                finally:
+                    self._stepping = False
+                value = None
+                if self._tell(VALUE, result):
                     result = None
-            finally:
+                    await asyncio.sleep(0)
                 result = None
-                close = getattr(self.iterator, 'aclose', None)
-                if close is not None:
-                    await close()
         except StopAsyncIteration:
             pass
         except BaseException as error:
-            kind, result = FAILED, error
+            failure = error
+        try:
+            close = getattr(self.iterator, 'aclose', None)
+            if close is not None:
+                await close()
+        except BaseException as error:
+            failure = failure or error
         self._over = True
-        self._tell(kind, result)
-        result = None
+        if failure is None:
+            self._tell(DONE, None)
+        else:
+            self._tell(FAILED, failure)
+            failure = None
 
     def _tell(self, kind, result):
         self.kind = kind
