@@ -16,6 +16,7 @@
 -define(ASYNC, 100000).
 -define(LISTED, 100000).
 -define(DEMAND, 2000).
+-define(CALLS, 1000).
 
 main() ->
     bench:start(),
@@ -23,6 +24,7 @@ main() ->
     Options = options(init:get_plain_arguments(), #{gb => 0.2, file => made}),
     sync(),
     async(),
+    neighbours(),
     list(),
     file(Options).
 
@@ -196,6 +198,46 @@ ratio(Pairs) -> bench:ratio([Time || {Time, _} <- Pairs], [Plain || {_, Plain} <
 
 expect_rate(What, Rate, Least) ->
     bench:expect(What, bench:number(Rate), Rate > Least).
+
+%% Neighbours ---------------------------------------------------------------------------
+
+%% What calls take on a worker that has an endless stream of cheap values as well.
+neighbours() ->
+    Ways = [{"nothing", fun(_Stream) -> ok end},
+            {"fold", fun(Stream) -> py_stream:fold(fun(_, Acc) -> Acc end, ok, Stream) end},
+            {"subscribe, demand 2,000", fun without_end/1},
+            {"take of 100,000", fun Take(Stream) -> {ok, _} = py_stream:take(Stream, 100000), Take(Stream) end}],
+    Rows = [{Name, beside(Consume)} || {Name, Consume} <- Ways],
+    bench:title("A call on the worker of an endless stream, ms (~b calls)", [?CALLS]),
+    bench:table(["consumed by", "p50", "p99", "most"],
+                [[Name | [bench:number(bench:percentile(Times, P) / 1.0e6, 2) || P <- [50, 99, 100]]] || {Name, Times} <- Rows]),
+    Worst = lists:max([bench:percentile(Times, 99) || {_, Times} <- Rows]) / 1.0e6,
+    bench:expect("p99 of a call beside it under 20 ms", [bench:number(Worst, 2), " ms"], Worst < 20).
+
+beside(Consume) ->
+    Self = self(),
+    {Consumer, Monitor} = spawn_monitor(fun() ->
+        Stream = numbers(1 bsl 60, #{}),
+        {ok, 0} = py_stream:next(Stream),
+        Self ! {self(), opened},
+        _ = Consume(Stream),
+        timer:sleep(infinity)
+    end),
+    receive
+        {Consumer, opened} -> ok;
+        {'DOWN', Monitor, process, Consumer, Reason} -> error({benchmark_failed, Reason})
+    end,
+    timer:sleep(100),
+    Times = bench:isolated(fun() ->
+        [bench:time(fun() -> {ok, 2} = py:eval(<<"1 + 1">>, #{}, ?WORKER) end) || _ <- lists:seq(1, ?CALLS)]
+    end),
+    true = erlang:demonitor(Monitor, [flush]),
+    true = exit(Consumer, kill),
+    Times.
+
+without_end(Stream) ->
+    {ok, Ref} = py_stream:subscribe(Stream, #{demand => ?DEMAND}),
+    pushed(Stream, Ref, 1, none).
 
 %% A list -------------------------------------------------------------------------------
 

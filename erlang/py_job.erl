@@ -30,11 +30,11 @@ route({stream, Source}, Call) ->
         Route -> setelement(1, Route, {stream, Source})
     end;
 route({object, {_, Ref}} = Op, Call) ->
-    route_object(Op, Ref, Call);
+    route_object(Op, Ref, Call, <<"Source">>);
 route({_, {Kind, Ref}, _, _, _} = Op, Call) when Kind =:= py_object; Kind =:= generator ->
-    route_object(Op, Ref, Call);
+    route_object(Op, Ref, Call, <<"Mod">>);
 route({map, {Kind, Ref}, _, _} = Op, Call) when Kind =:= py_object; Kind =:= generator ->
-    route_object(Op, Ref, Call);
+    route_object(Op, Ref, Call, <<"Mod">>);
 route(Op, {Name, Wanted, Timeout, Flags}) ->
     case py_pool_owner:lookup(Name) of
         #py_pool{} = Pool -> {Op, Pool, worker(Wanted, Pool, Op), Flags, timeout(Timeout, Pool)};
@@ -42,7 +42,7 @@ route(Op, {Name, Wanted, Timeout, Flags}) ->
     end.
 
 %% An object is served where it lives, whatever the options say.
-route_object(Op, Ref, {_Name, _Wanted, Timeout, Flags}) ->
+route_object(Op, Ref, {_Name, _Wanted, Timeout, Flags}, What) ->
     case location(Ref) of
         {ok, Name, Worker} ->
             case py_pool_owner:lookup(Name) of
@@ -52,7 +52,7 @@ route_object(Op, Ref, {_Name, _Wanted, Timeout, Flags}) ->
         {error, object_gone} ->
             {error, object_gone};
         {error, badarg} ->
-            py_error:bad_argument(1, <<"Mod holds a reference that is not to a Python object">>)
+            py_error:bad_argument(1, <<What/binary, " holds a reference that is not to a Python object">>)
     end.
 
 location(Ref) ->

@@ -127,7 +127,7 @@ stream_pull(_Stream, _Tag, _Count, _What, _TellEnd) -> erlang:nif_error(not_load
           wait | {ended, end_of_stream()} | {error, py:reason()}.
 stream_push(_Stream, _Tag, _Count, _Plain) -> erlang:nif_error(not_loaded).
 
-%% `ended': a message said so, or will.
+%% `ended': a message says so.
 -spec stream_demand(stream(), Count :: pos_integer()) -> ok | ended | {error, py:reason()}.
 stream_demand(_Stream, _Count) -> erlang:nif_error(not_loaded).
 
@@ -137,7 +137,7 @@ stream_demand(_Stream, _Count) -> erlang:nif_error(not_loaded).
 -spec stream_abandon(stream(), ByForce :: boolean()) -> {abandoned, [term()]} | sent | again | {error, not_owner}.
 stream_abandon(_Stream, _ByForce) -> erlang:nif_error(not_loaded).
 
-%% Closes it. `wait': {py_stream, Tag, [], closed} comes when that is done. With `none' for a tag: that
-%% message is not wanted any more; `closed' says that it was sent.
+%% Closes it. `wait': {py_stream, Tag, [], closed} comes when that is done. With `none' for a tag nothing is
+%% closed: the end has been told, and that message is not wanted any more; `closed' says that it was sent.
 -spec stream_close(stream(), Tag :: reference() | none) -> closed | wait | {error, not_owner | closed}.
 stream_close(_Stream, _Tag) -> erlang:nif_error(not_loaded).

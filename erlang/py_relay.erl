@@ -130,7 +130,7 @@ push(#state{stream = Handle, tag = Tag} = State) ->
 more(#state{stream = Handle, open = Open, start_length = Length} = State) ->
     Room = Length + ?ROOM - mailbox(State) - Open,
     case min(Room, ?WINDOW - Open) of
-        Count when Count >= ?WINDOW div 2 ->
+        Count when Count >= ?WINDOW div 2; Count > 0, Open =:= 0 ->
             %% What stands against it comes as a message, or has come.
             _ = py_nif:stream_demand(Handle, Count),
             {noreply, State#state{open = Open + Count}};

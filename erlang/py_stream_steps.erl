@@ -34,32 +34,36 @@ one(#py_stream{prefetch = 0, handle = Handle} = Stream, What, Timeout) ->
             refused(Refused)
     end;
 one(#py_stream{handle = Handle, tag = Tag} = Stream, next, Timeout) ->
-    Wait = case py_nif:stream_demand(Handle, 1) of
-               ok -> Timeout;
-               ended -> 0;
-               {error, _} = Error -> Error
-           end,
-    ahead(Stream, Tag, Wait);
+    receive
+        {py_chunk, Tag, Value} ->
+            _ = py_nif:stream_demand(Handle, 1),
+            {ok, Value};
+        {py_stream, Tag, [], End} ->
+            known(Handle, End)
+    after 0 ->
+        case py_nif:stream_demand(Handle, 1) of
+            ok -> ahead(Stream, Timeout);
+            ended -> ahead(Stream, infinity);
+            {error, _} = Error -> Error
+        end
+    end;
 one(_Stream, _What, _Timeout) ->
     {error, subscribed}.
 
-ahead(_Stream, _Tag, {error, _} = Error) ->
-    Error;
-ahead(#py_stream{handle = Handle} = Stream, Tag, Timeout) ->
+ahead(#py_stream{handle = Handle, tag = Tag} = Stream, Timeout) ->
     receive
         {py_chunk, Tag, Value} -> {ok, Value};
-        {py_stream, Tag, [], End} -> End
+        {py_stream, Tag, [], End} -> known(Handle, End)
     after Timeout ->
-        case py_nif:stream_demand(Handle, 1) of
-            ended ->
-                {error, closed};
-            _ ->
-                case quit(Stream) of
-                    timeout -> {error, timeout};
-                    Came -> Came
-                end
+        case quit(Stream) of
+            timeout -> {error, timeout};
+            Came -> Came
         end
     end.
+
+known(Handle, End) ->
+    _ = py_nif:stream_close(Handle, none),
+    End.
 
 single({[Value], _}) -> {ok, Value};
 single({[], timeout}) -> {error, timeout};

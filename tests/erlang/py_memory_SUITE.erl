@@ -1,13 +1,18 @@
-%% Memory comes back: large values without a copy, over many rounds.
+%% Memory comes back: large values without a copy, over many rounds; long streams, all
+%% the while they run.
 -module(py_memory_SUITE).
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([buffers_in/1, bytes_out/1, there_and_back/1, lists/1, abandoned_calls/1, constant_time/1]).
+-export([stream_pulled/1, stream_folded/1, stream_subscribed_slowly/1, stream_requested_slowly/1]).
 
 -define(MIB, 1048576).
+%% Values of a stream.
+-define(VALUES, 10000000).
 
 suite() -> [{timetrap, {minutes, 5}}].
 
-all() -> [buffers_in, bytes_out, there_and_back, lists, abandoned_calls, constant_time].
+all() -> [buffers_in, bytes_out, there_and_back, lists, abandoned_calls, constant_time,
+          stream_pulled, stream_folded, stream_subscribed_slowly, stream_requested_slowly].
 
 init_per_testcase(_Case, Config) ->
     ok = py_test:start(),
@@ -76,3 +81,84 @@ constant_time(_Config) ->
            Best(fun() -> {ok, <<0, _/binary>>} = py:call('__main__', get_large, []) end)},
     ct:log("microseconds: in ~p, out ~p", [In, Out]),
     [true = LargeTime < SmallTime + 500 || {SmallTime, LargeTime} <- [In, Out]].
+
+%% Streams ------------------------------------------------------------------------
+
+%% Consume gets the number of values, and consumes them. At no moment of a long stream
+%% does the VM have 16 MiB more than after a short one.
+streamed(Consume) ->
+    py_test:in_process(fun() -> Consume(?VALUES div 50) end),
+    Before = settled(),
+    Watch = spawn_link(fun() -> watch(Before) end),
+    {Time, ok} = py_test:elapsed(fun() -> py_test:in_process(fun() -> Consume(?VALUES) end) end),
+    Watch ! {most, self()},
+    Most = receive {most, Seen} -> Seen end,
+    ct:log("~b values in ~b ms; resident MiB: ~.1f, then ~.1f at most",
+           [?VALUES, Time, Before / ?MIB, Most / ?MIB]),
+    {ok, #{streams := 0}} = py_pool:stats(default),
+    true = Most - Before < 16 * ?MIB.
+
+watch(Most) ->
+    receive
+        {most, To} -> To ! {most, Most}
+    after 10 ->
+        watch(max(Most, py_test:rss()))
+    end.
+
+%% Integers and strings, so that values of every kind of life are among them.
+open(N) ->
+    {ok, Stream} = py_stream:open({eval, values(), #{n => N}}),
+    Stream.
+
+values() ->
+    "(i if i % 2 else str(i) for i in range(n))".
+
+value(I) when I rem 2 =:= 1 -> I;
+value(I) -> integer_to_binary(I).
+
+stream_pulled(_Config) ->
+    streamed(fun(N) -> pulled(open(N), 0, N) end).
+
+pulled(Stream, I, N) ->
+    case py_stream:take(Stream, 1000) of
+        {ok, []} ->
+            I = N,
+            {done, none} = py_stream:next(Stream),
+            ok;
+        {ok, [First | _] = Values} ->
+            First = value(I),
+            pulled(Stream, I + length(Values), N)
+    end.
+
+stream_folded(_Config) ->
+    streamed(fun(N) ->
+        {ok, N} = py_stream:fold(fun(_, Count) -> Count + 1 end, 0, open(N)),
+        ok
+    end).
+
+%% A consumer that is slower than the producer, most of the time.
+stream_subscribed_slowly(_Config) ->
+    streamed(fun(N) ->
+        Stream = open(N),
+        {ok, Ref} = py_stream:subscribe(Stream, #{demand => 2000}),
+        pushed(Ref, fun() -> ok = py_stream:demand(Stream, 1000) end, 0, N)
+    end).
+
+stream_requested_slowly(_Config) ->
+    streamed(fun(N) ->
+        Ref = make_ref(),
+        ok = py_pool:request({stream_eval, Ref, self(), values(), #{n => N}}),
+        pushed(Ref, fun() -> ok end, 0, N)
+    end).
+
+pushed(Ref, After, I, N) ->
+    receive
+        {py_chunk, Ref, Value} ->
+            Value = value(I),
+            (I + 1) rem 1000 =:= 0 andalso After(),
+            (I + 1) rem 5000 =:= 0 andalso timer:sleep(2),
+            pushed(Ref, After, I + 1, N);
+        {py_end, Ref} ->
+            I = N,
+            ok
+    end.

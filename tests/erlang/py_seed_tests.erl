@@ -36,6 +36,22 @@ case_quick_start_async() ->
     {ok, Result} = py:await(Ref),
     ?assertEqual(lists:foldl(fun erlang:'*'/2, 1, lists:seq(1, 100)), Result).
 
+case_quick_start_stream() ->
+    {ok, [0,1,4,9,16]} = py:stream_eval(<<"(x**2 for x in range(5))">>).
+
+case_stream_of_a_function() ->
+    ok = py:exec(<<"
+def generator_func(n, step=1):
+    for i in range(0, n, step):
+        yield i
+">>),
+    {ok, [0, 1, 2, 3]} = py:stream('__main__', generator_func, [4]),
+    {ok, [0, 2]} = py:stream('__main__', generator_func, [4], #{step => 2}).
+
+case_stream_of_an_expression() ->
+    {ok, [0,1,4,9,16]} = py:stream_eval(<<"(x**2 for x in range(5))">>),
+    {ok, [<<"A">>,<<"B">>,<<"C">>]} = py:stream_eval(<<"(c.upper() for c in 'abc')">>).
+
 case_call_with_timeout() ->
     {ok, 4.0} = py:call(math, sqrt, [16], #{}, 5000).
 

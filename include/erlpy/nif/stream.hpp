@@ -76,7 +76,7 @@ class stream_core final : public pool::resident {
   [[nodiscard]] ERL_NIF_TERM abandon(ErlNifEnv* env, bool by_force);
   // True if it is closed; else a message with `tag` will say so.
   [[nodiscard]] bool close(ERL_NIF_TERM tag);
-  // Nobody waits for that message any more. True if it was sent.
+  // The end is known, and nobody waits for that message any more. True if it was sent.
   [[nodiscard]] bool forget_closer();
   // Any thread: nobody is there any more to hear of it.
   void drop() noexcept;
@@ -99,11 +99,13 @@ class stream_core final : public pool::resident {
   }
   [[nodiscard]] bool asynchronous() const noexcept override { return asynchronous_; }
   void cancel_step(bool by_force) noexcept override;
+  [[nodiscard]] bool to_interrupt() noexcept override { return !interrupted_.exchange(true); }
   [[nodiscard]] bool over() const noexcept override { return over_.load(std::memory_order_acquire); }
 
  private:
-  // What whoever asks next is told. It changes once from `live`, and to `over` when it was told.
-  enum class fate : std::uint8_t { live, due, over, replaced, stopped };
+  // What whoever asks next is told. It changes once from `live`, and to `over` when it was told. `telling`: of
+  // a stream that is read ahead; the message is on its way.
+  enum class fate : std::uint8_t { live, due, telling, over, replaced, stopped };
 
   ~stream_core() = default;
 
@@ -136,6 +138,9 @@ class stream_core final : public pool::resident {
   }
   // The first stands, unless it is overruled.
   void end_as(ERL_NIF_TERM end, bool overrule = false);
+  [[nodiscard]] fate once_sent() const noexcept {
+    return order_.how == shape::push_told ? fate::telling : fate::over;
+  }
   [[nodiscard]] static bool is_done(ErlNifEnv* env, ERL_NIF_TERM end) noexcept {
     int arity = 0;
     const ERL_NIF_TERM* parts = nullptr;
@@ -179,6 +184,7 @@ class stream_core final : public pool::resident {
   std::atomic<bool> timed_out_{false};  // the owner wants what there is
   std::atomic<bool> orphaned_{false};
   std::atomic<bool> over_{false};
+  std::atomic<bool> interrupted_{false};  // the step under way
   chunk_exchange chunks_;
 
   // The worker's.

@@ -25,8 +25,10 @@ inline ERL_NIF_TERM stream_core::ask(ErlNifEnv* env, order wanted, std::uint64_t
 inline ERL_NIF_TERM stream_core::demand_more(ErlNifEnv* env, std::uint64_t count) {
   const atoms& names = library::current().names;
   if (order_.how == shape::pull) return enif_make_tuple2(env, names.error, names.not_subscribed);
-  if (fate_.load(std::memory_order_acquire) != fate::live) return names.ended;
-  return demanded(env, count);
+  const fate now = fate_.load(std::memory_order_acquire);
+  if (now == fate::live) return demanded(env, count);
+  if (now == fate::telling || order_.how == shape::push_plain) return names.ended;
+  return say_fate(env, true);
 }
 
 // Null, or what stands against it. Where the stream ended just now, whoever claims the order tells it.
@@ -76,7 +78,7 @@ inline ERL_NIF_TERM stream_core::abandon(ErlNifEnv* env, bool by_force) {
     values = enif_make_copy(env, taken->take_list());
     gave_ = true;
   }
-  const bool gave = gave_;
+  const bool gave = gave_ && !order_.tell_end;  // then {error, timeout} is for the next pull to say
   if (gave) end_as(enif_make_tuple2(env, names.error, names.timeout), true);
   settle_fate(gave ? fate::due : fate::over);
   pool_->count_timeout();
@@ -98,6 +100,7 @@ inline void stream_core::orphan() noexcept {
 
 inline bool stream_core::close(ERL_NIF_TERM tag) {
   env_ptr env = make_env();
+  fate_.store(fate::over, std::memory_order_release);
   {
     const std::lock_guard lock(mutex_);
     if (closed_) return true;
@@ -109,6 +112,7 @@ inline bool stream_core::close(ERL_NIF_TERM tag) {
 }
 
 inline bool stream_core::forget_closer() {
+  fate_.store(fate::over, std::memory_order_release);
   const std::lock_guard lock(mutex_);
   closer_.reset();
   return closed_;
@@ -135,7 +139,7 @@ inline void stream_core::cancel_step(bool by_force) noexcept {
 inline void stream_core::refuse(pool::refusal why) noexcept {
   settle_fate(why == pool::refusal::replaced ? fate::replaced : fate::stopped);
   if (claim()) {
-    fate_.store(fate::over, std::memory_order_release);
+    fate_.store(once_sent(), std::memory_order_release);
     try {
       const env_ptr env = make_env();
       const ERL_NIF_TERM error =

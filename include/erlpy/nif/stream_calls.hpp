@@ -37,6 +37,7 @@ class stream_call {
     stream_core::order wanted;
     if (!read_count(argv_[2], count)) return enif_make_badarg(env_);
     wanted.env = make_env();
+    wanted.tell_end = true;
     wanted.how = argv_[3] == names_.true_ ? stream_core::shape::push_plain : stream_core::shape::push_told;
     return ask(std::move(wanted), count);
   }
@@ -56,7 +57,7 @@ class stream_call {
     return handle_->core().abandon(env_, argv_[1] == names_.true_);
   }
 
-  // argv: Handle, Tag; without a tag: nobody waits for the message any more
+  // argv: Handle, Tag; without a tag: the end is known, and nobody waits for a message any more
   [[nodiscard]] ERL_NIF_TERM close() const {
     if (const ERL_NIF_TERM refused = refusal(); refused != 0) return refused;
     if (argv_[1] == names_.none) return handle_->core().forget_closer() ? names_.closed : names_.wait;

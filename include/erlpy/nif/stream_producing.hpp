@@ -99,6 +99,7 @@ inline bool stream_core::take_step(pool::worker& on, stream::progress& now) {
     order_.what = stream::step::next;
   }
   stepped_ = true;
+  if (!waiting_) interrupted_ = false;
   chunks_.lend();
   try {
     if (closing_ && !asynchronous_) {
@@ -171,8 +172,8 @@ inline void stream_core::flush(bool more) {
     const atoms& names = library::current().names;
     ErlNifEnv* const env = chunk.env.get();
     const ERL_NIF_TERM list = chunk.take_list();
+    gave_ = true;  // before the owner knows, and asks again
     send(env, enif_make_tuple4(env, names.py_stream, copy_tag(env), list, more ? names.more : names.stop));
-    gave_ = true;
     if (more) reopen();
   }
   chunk.values.clear();
@@ -243,7 +244,7 @@ inline void stream_core::finish(pool::worker& on) {
     signals_.end();
     flush(false);
   } else if (claim()) {
-    settle_fate(fate::over);
+    settle_fate(once_sent());
     signals_.end();
     ErlNifEnv* const env = chunk.env.get();
     send_end(env, chunk.take_list(), enif_make_copy(env, ending_term_));
@@ -301,7 +302,9 @@ inline void stream_core::evict(pool::worker& from, pool::refusal why) noexcept {
   if (!iterator_) return;
   if (std::exchange(evicted_, true)) {
     close_up(from);
-  } else if (!waiting_) {
+  } else if (waiting_) {
+    cancel_step(false);
+  } else {
     proceed(from);
   }
 }

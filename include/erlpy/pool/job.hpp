@@ -41,9 +41,12 @@ class job {
 
   // Whether run() still has something to do.
   [[nodiscard]] virtual bool wanted() const noexcept { return result() == outcome::open; }
+  // Whether what runs now is still to be interrupted: what one interruption ends has no need of another,
+  // which would hit its clean-up. Says yes once for each step of a resident.
+  [[nodiscard]] virtual bool to_interrupt() noexcept { return true; }
   // Whether it waits in the worker's event loop, so that cancel_step() can end what is under way. Any thread.
   [[nodiscard]] virtual bool asynchronous() const noexcept { return false; }
-  // Attached, on another thread than the worker's: cancels the asynchronous step under way, once; by force its
+  // Attached, on any thread: cancels the asynchronous step under way, once; by force its
   // clean-up too.
   virtual void cancel_step(bool /*by_force*/) noexcept {}
 
@@ -101,8 +104,8 @@ class resident : public job {
   [[nodiscard]] virtual bool over() const noexcept = 0;
   // On its worker, attached, in or outside the event loop: goes on with what it has to do.
   virtual void proceed(worker& on) noexcept = 0;
-  // On its worker, attached, outside of the loop: ends now, for the worker leaves. What waits in the loop is
-  // cancelled after that, and what is left then is told a second time.
+  // On its worker, attached, outside of the loop: ends now, for the worker leaves. What it does in the loop for
+  // that has a few seconds, is cancelled then, and what is left is told a second time.
   virtual void evict(worker& from, refusal why) noexcept = 0;
 
  protected:

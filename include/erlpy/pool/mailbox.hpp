@@ -94,6 +94,7 @@ class mailbox {
         return {};
       }
       taken = take_out(*first);
+      lanes_[slot].ran_resident = first->resident_;
       first->place_ = job::place::running;
       first->lane_ = slot;
       if (searching) --searching_;
@@ -129,7 +130,8 @@ class mailbox {
     lane& mine = lanes_[slot];
     for (int spin = 0; spin < spins; ++spin) {
       if (lanes_[any].size.load(std::memory_order_relaxed) != 0 ||
-          mine.size.load(std::memory_order_relaxed) != 0 || mine.poked.load(std::memory_order_relaxed))
+          mine.size.load(std::memory_order_relaxed) != 0 ||
+          mine.resident_size.load(std::memory_order_relaxed) != 0 || mine.poked.load(std::memory_order_relaxed))
         return take_poke(mine);
       spin % yield_every == yield_every - 1 ? std::this_thread::yield() : pause();
     }
@@ -222,11 +224,17 @@ class mailbox {
         }
       }
       each.size.store(0, std::memory_order_relaxed);
+      each.resident_size.store(0, std::memory_order_relaxed);
     }
     while (!parked_.empty()) signal(unpark(parked_.back()));
     return left;
   }
 
+  // Whether a call waits that the slot's worker could take; a look without the lock.
+  [[nodiscard]] bool call_waits(std::size_t slot) const noexcept {
+    return lanes_[slot].size.load(std::memory_order_relaxed) != 0 ||
+           lanes_[any].size.load(std::memory_order_relaxed) != 0;
+  }
   [[nodiscard]] std::size_t queued(std::size_t slot) const noexcept {
     return lanes_[slot].size.load(std::memory_order_relaxed);
   }
@@ -254,9 +262,15 @@ class mailbox {
     bool refusing = false;
     bool parked = false;
     const erlpy::detail::wake_pipe* pipe = nullptr;  // its worker runs an event loop, which this wakes
-    std::atomic<std::size_t> size{0};         // a copy to look at without the lock
+    bool ran_resident = false;  // its worker, last
+    std::atomic<std::size_t> size{0};          // copies to look at without the lock: of jobs,
+    std::atomic<std::size_t> resident_size{0};  // of residents
     std::atomic<bool> poked{false};
     std::atomic<std::uint32_t> signal{0};
+
+    [[nodiscard]] std::atomic<std::size_t>& count(const job& of) noexcept {
+      return of.resident_ ? resident_size : size;
+    }
   };
 
   static void pause() noexcept {
@@ -275,14 +289,17 @@ class mailbox {
     return count;
   }
 
-  // What was queued first of what the slot's worker may take; null if there is nothing.
+  // What the slot's worker takes next, null if there is nothing: a job if the last was a resident, so that a
+  // call waits for one slice of a stream however many there are, and otherwise what was queued first.
   [[nodiscard]] job* next_job(std::size_t slot) const noexcept {
     const auto earlier = [](job* one, job* other) noexcept {
       if (one == nullptr || other == nullptr) return one != nullptr ? one : other;
       return one->ticket_ < other->ticket_ ? one : other;
     };
     const lane& mine = lanes_[slot];
-    return earlier(earlier(mine.jobs.front(), mine.residents.front()), lanes_[any].jobs.front());
+    job* const call = earlier(mine.jobs.front(), lanes_[any].jobs.front());
+    if (call != nullptr && mine.ran_resident) return call;
+    return earlier(call, mine.residents.front());
   }
 
   void enqueue(job& added, std::size_t to, job_list& list) {
@@ -290,11 +307,11 @@ class mailbox {
     added.lane_ = to;
     added.place_ = job::place::queued;
     list.push_back(job_ptr(&added));
-    lanes_[to].size.fetch_add(1, std::memory_order_relaxed);
+    lanes_[to].count(added).fetch_add(1, std::memory_order_relaxed);
   }
   [[nodiscard]] job_ptr take_out(job& queued) noexcept {
     lane& from = lanes_[queued.lane_];
-    from.size.fetch_sub(1, std::memory_order_relaxed);
+    from.count(queued).fetch_sub(1, std::memory_order_relaxed);
     return (queued.resident_ ? from.residents : from.jobs).remove(&queued);
   }
 

@@ -216,8 +216,10 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
       const auto step = runner->step_number();
       if (!runner->interrupt(*target, how)) return;
       timer::instance().at(timer::clock::now() + self->settings_.grace, [self, runner, target, how, step] {
-        // What was cancelled and goes on is cleaning up, unless it is the very step that was to end.
-        if (target->asynchronous() && runner->step_number() != step) return;
+        // What was cancelled and goes on is cleaning up, unless it is the very step that was to end; and the
+        // stand-in of housekeeping stands for another destructor by now.
+        const bool stands_for_many = target->asynchronous() || target.get() == &runner->house().stand_in();
+        if (stands_for_many && runner->step_number() != step) return;
         self->escalate(runner, target, how);
       });
     });
@@ -363,7 +365,8 @@ class thread_pool : public std::enable_shared_from_this<thread_pool> {
     for (const auto& each : running) {
       each->retire();
       runtime_->attendant().post([each] { each->interrupt_preparation(); });
-      if (const job_ptr current = each->current()) {
+      const job_ptr current = each->current();
+      if (current && current.get() != &each->house().stand_in()) {
         current->refuse(refusal::stopped);
         current->stop();
         interrupt(each, current, worker::force::cancel_task);

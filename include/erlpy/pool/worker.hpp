@@ -149,7 +149,9 @@ class worker : public std::enable_shared_from_this<worker> {
 
   // A slice is the time that a stream may produce while others wait; begun anew for each.
   void begin_slice() noexcept { slice_began_ = clock::now(); }
-  [[nodiscard]] bool slice_over() const noexcept { return clock::now() - slice_began_ > slice; }
+  [[nodiscard]] bool slice_over() const noexcept {
+    return clock::now() - slice_began_ > (jobs_.call_waits(place_.index) ? short_slice : slice);
+  }
 
   // Interrupting it -----------------------------------------------------------------------------------
 
@@ -157,6 +159,7 @@ class worker : public std::enable_shared_from_this<worker> {
   [[nodiscard]] bool interrupt(job& target, force how) {
     const python::ref task = task_of(target);
     const bool cancel = task || target.asynchronous();
+    if (how == force::cancel_task && !target.to_interrupt()) return false;
     const auto seen = activity_.look(target, !cancel || how == force::raise);
     if (task) (void)loop_.cancel(task.get(), false);  // where the exception was set too, this wakes the loop to see it
     else if (target.asynchronous()) target.cancel_step(false);
@@ -190,7 +193,8 @@ class worker : public std::enable_shared_from_this<worker> {
 
  private:
   using clock = std::chrono::steady_clock;
-  static constexpr std::chrono::milliseconds slice{1};
+  static constexpr std::chrono::microseconds slice{1'000};
+  static constexpr std::chrono::microseconds short_slice{100};  // while a call waits
 
   using marking = step_functions<worker>;
 

@@ -93,13 +93,13 @@ class event_loop {
   // After get(): what wakes the loop.
   [[nodiscard]] const erlpy::detail::wake_pipe* pipe() const noexcept { return pipe_ ? &*pipe_ : nullptr; }
 
-  // What still runs is cancelled, and has that long to end.
+  // Takes what still runs to its end, within that time.
   void end_tasks(std::chrono::duration<double> limit) noexcept {
     if (!loop_) return;
     const ref seconds = ref::steal(PyFloat_FromDouble(limit.count()));
     const ref done = ref::steal(
         PyObject_CallFunctionObjArgs(helpers().end_tasks.get(), loop_.get(), seconds.get(), nullptr));
-    if (!done) PyErr_Clear();
+    if (!done) PyErr_WriteUnraisable(loop_.get());
   }
   void close() noexcept {
     if (!loop_) return;

@@ -17,7 +17,7 @@ class signals {
   // Open demand, at most; what goes beyond is cut off.
   static constexpr std::uint64_t most = std::uint64_t{1} << 60U;
 
-  enum class asked : std::uint8_t { idle, busy, ended };  // what the stream was before
+  enum class asked : std::uint8_t { idle, busy, closing, ended };  // what the stream was before
 
   // Any thread. After `idle` the caller schedules the stream.
   [[nodiscard]] asked demand(std::uint64_t count) noexcept {
@@ -31,7 +31,9 @@ class signals {
   }
   [[nodiscard]] asked close() noexcept {
     const auto before = word_.fetch_or(close_bit, std::memory_order_acq_rel);
-    return (before & ended_bit) != 0 ? asked::ended : before == 0 ? asked::idle : asked::busy;
+    if ((before & ended_bit) != 0) return asked::ended;
+    if ((before & close_bit) != 0) return asked::closing;
+    return before == 0 ? asked::idle : asked::busy;
   }
 
   // What is still wanted; zero if it is to close.

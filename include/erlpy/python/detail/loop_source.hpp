@@ -8,6 +8,7 @@ namespace erlpy::python::detail {
 // asyncio is imported when it is first needed: the import takes some 50 ms.
 inline constexpr const char* loop_source = R"python(
 import collections.abc as _abc
+import weakref as _weakref
 
 
 class _Steps(_abc.Coroutine):
@@ -107,21 +108,29 @@ def run_until_woken(loop):
 
 
 def end_tasks(loop, limit):
-    """Cancels what still runs on the loop, and gives it that many seconds to end."""
-    import asyncio
-    tasks = asyncio.all_tasks(loop)
-    if not tasks or loop.is_running() or loop.is_closed():
+    """Gives the drives, which were told to end, most of that many seconds; cancels what is left then."""
+    if loop.is_running() or loop.is_closed():
         return
+    import asyncio
+    _wait(loop, asyncio.all_tasks(loop) & set(_drives), 0.8 * limit)
+    tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()
-    loop.run_until_complete(asyncio.wait(tasks, timeout=limit))
+    _wait(loop, tasks, 0.1 * limit)
+
+
+def _wait(loop, tasks, limit):
+    if tasks:
+        import asyncio
+        # Not run_until_complete: what woke the loop before may stop it now.
+        finish_task(loop, loop.create_task(asyncio.wait(tasks, timeout=limit)))
 
 
 def close_loop(loop):
     if loop.is_running() or loop.is_closed():
         return
     try:
-        loop.run_until_complete(loop.shutdown_asyncgens())
+        finish_task(loop, loop.create_task(loop.shutdown_asyncgens()))
     finally:
         loop.close()
 
@@ -236,9 +245,13 @@ class Drive:
         return self._told()
 
 
+_drives = _weakref.WeakSet()
+
+
 def drive(loop, iterator, enter, leave, told):
     made = Drive(loop, iterator, told, False)
     made.task = loop.create_task(_Steps(made.run(), enter, leave))
+    _drives.add(made.task)
     return made
 
 
