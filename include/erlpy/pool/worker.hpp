@@ -12,13 +12,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <erlpy/pool/activity.hpp>
+#include <erlpy/pool/awaited.hpp>
 #include <erlpy/pool/housekeeping.hpp>
 #include <erlpy/pool/job.hpp>
 #include <erlpy/pool/mailbox.hpp>
@@ -99,8 +99,8 @@ class worker : public std::enable_shared_from_this<worker> {
   // Runs an awaitable on this thread's event loop to its end. From a job; streams go on meanwhile.
   [[nodiscard]] python::ref await(const python::ref& awaitable) {
     const job_ptr asking = activity_.current();
-    const awaited_task mark(
-        *this, *asking, loop_.start(awaitable.get(), marking::marks(shared_from_this(), *asking)));
+    const awaited::mark mark(awaited_, *asking,
+                             loop_.start(awaitable.get(), marking::marks(shared_from_this(), *asking)));
     const reachable_mark reachable(*this);
     serve_residents();
     return loop_.run(mark.task(), [this] { serve_residents(); });
@@ -157,7 +157,7 @@ class worker : public std::enable_shared_from_this<worker> {
 
   // Attached, from the interpreter's service thread. False: there is nothing of the job here (any more).
   [[nodiscard]] bool interrupt(job& target, force how) {
-    const python::ref task = task_of(target);
+    const python::ref task = awaited_.task_of(target);
     const bool cancel = task || target.asynchronous();
     if (how == force::cancel_task && !target.to_interrupt()) return false;
     const auto seen = activity_.look(target, !cancel || how == force::raise);
@@ -168,7 +168,7 @@ class worker : public std::enable_shared_from_this<worker> {
 
   // Whether the job waits in the event loop, so that its step can be cancelled.
   [[nodiscard]] bool awaiting(const job& target) {
-    return static_cast<bool>(task_of(target)) || target.asynchronous();
+    return static_cast<bool>(awaited_.task_of(target)) || target.asynchronous();
   }
   [[nodiscard]] bool runs(const job& target) { return activity_.has(target); }
   // Another number at another step.
@@ -198,29 +198,6 @@ class worker : public std::enable_shared_from_this<worker> {
 
   using marking = step_functions<worker>;
 
-  // Shows the task of an awaited job while it runs.
-  class awaited_task {
-   public:
-    awaited_task(worker& owner, const job& who, python::ref task) : owner_(owner), task_(std::move(task)) {
-      const std::lock_guard lock(owner_.awaited_mutex_);
-      owner_.awaited_ = task_;
-      owner_.awaiting_ = &who;
-    }
-    awaited_task(const awaited_task&) = delete;
-    awaited_task& operator=(const awaited_task&) = delete;
-    ~awaited_task() {
-      python::ref done;
-      const std::lock_guard lock(owner_.awaited_mutex_);
-      std::swap(done, owner_.awaited_);
-      owner_.awaiting_ = nullptr;
-    }
-    [[nodiscard]] PyObject* task() const noexcept { return task_.get(); }
-
-   private:
-    worker& owner_;
-    python::ref task_;
-  };
-
   // While a job awaits something its worker has hands free for its streams.
   class reachable_mark {
    public:
@@ -234,11 +211,6 @@ class worker : public std::enable_shared_from_this<worker> {
    private:
     worker& owner_;
   };
-
-  [[nodiscard]] python::ref task_of(const job& target) {
-    const std::lock_guard lock(awaited_mutex_);
-    return awaiting_ == &target ? awaited_ : python::ref();
-  }
 
   [[nodiscard]] bool prepare() {
     std::optional<python::failure> failed;
@@ -383,6 +355,7 @@ class worker : public std::enable_shared_from_this<worker> {
   std::atomic<bool> retired_{false};
   housekeeping house_;
   activity activity_;
+  awaited awaited_;
 
   // The thread's own.
   bool searching_ = false;
@@ -392,10 +365,6 @@ class worker : public std::enable_shared_from_this<worker> {
   std::size_t waiting_ = 0;
   clock::time_point slice_began_{};
   clock::time_point looped_{};
-
-  std::mutex awaited_mutex_;  // what follows; a leaf
-  python::ref awaited_;
-  const job* awaiting_ = nullptr;
 };
 
 }  // namespace erlpy::pool
