@@ -80,6 +80,7 @@ class test_resident final : public pool::resident {
     driving_ = nullptr;
     from.disown(*this);
   }
+  void lose_loop(pool::worker&) noexcept override {}
   void refuse(pool::refusal why) noexcept override { note(told_->refusals, why); }
   void discard() noexcept override {}
   void retain() noexcept override { ++shares_; }

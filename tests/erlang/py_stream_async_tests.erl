@@ -258,6 +258,31 @@ case_close_in_the_same_task() ->
     ?assertEqual({error, closed}, py_stream:next(Stream)).
 
 %% A close in the middle of a demand, or right after a value, cancels no clean-up.
+%% Code of the user closes the worker's event loop under a step that waits there.
+case_the_loop_is_closed() ->
+    define(),
+    ok = py:exec("
+async def sleeps():
+    global loop
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(60)
+        yield 0
+"),
+    Stream = open(sleeps, []),
+    {ok, Ref} = py_stream:subscribe(Stream, #{demand => 1}),
+    py_test:wait_until(fun() -> {ok, true} =:= py:eval("'loop' in globals()") end, 3000),
+    ok = py:exec("loop.close()"),
+    receive
+        {py_error, Ref, Reason} ->
+            ?assertEqual({'RuntimeError', "the event loop of the worker was closed"}, Reason)
+    after 5000 ->
+        error(not_told)
+    end,
+    ?assertEqual({error, closed}, py_stream:next(Stream)),
+    %% The worker has a new one for whoever comes next.
+    {ok, [0, 1]} = py:stream('__main__', through_client, [2]).
+
 case_close_cancels_no_cleanup() ->
     define(),
     ok = py:exec("

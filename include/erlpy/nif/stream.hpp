@@ -90,6 +90,7 @@ class stream_core final : public pool::resident {
 
   void run(pool::worker& on) noexcept override { proceed(on); }
   void proceed(pool::worker& on) noexcept override;
+  void lose_loop(pool::worker& on) noexcept override;
   void evict(pool::worker& from, pool::refusal why) noexcept override;
   void refuse(pool::refusal why) noexcept override;
   void discard() noexcept override {}

@@ -270,8 +270,8 @@ inline void stream_core::send_end(ErlNifEnv* env, ERL_NIF_TERM values, ERL_NIF_T
 // Lets go of all that is Python's.
 inline void stream_core::close_up(pool::worker& on) noexcept {
   wait_for_step(on, false);
+  iterator_ = nullptr;  // first: what the end of the steps tells is not for going on
   steps_ = {};
-  iterator_ = nullptr;
   set_driving(nullptr);
   over_ = true;
   on.disown(*this);
@@ -292,6 +292,25 @@ inline void stream_core::tell_closer() noexcept {
   const atoms& names = library::current().names;
   send(env.get(),
        enif_make_tuple4(env.get(), names.py_stream, tag, enif_make_list(env.get(), 0), names.closed));
+}
+
+inline void stream_core::lose_loop(pool::worker& on) noexcept {
+  if (!waiting_) return;
+  const pool::job_ptr alive(this);
+  try {
+    chunks_.recover();
+    try {
+      PyErr_SetString(PyExc_RuntimeError, "the event loop of the worker was closed");
+      throw python::exception::fetch();
+    } catch (...) {
+      end_as_error(on);
+    }
+    finish(on);
+  } catch (...) {
+    refuse(pool::refusal::replaced);
+    close_up(on);
+  }
+  chunks_.lend();
 }
 
 // The first time it is asked to close; the second time it has to be gone.

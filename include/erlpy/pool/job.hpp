@@ -104,6 +104,8 @@ class resident : public job {
   [[nodiscard]] virtual bool over() const noexcept = 0;
   // On its worker, attached, in or outside the event loop: goes on with what it has to do.
   virtual void proceed(worker& on) noexcept = 0;
+  // On its worker, attached: user code has closed the event loop; what waited there ends.
+  virtual void lose_loop(worker& on) noexcept = 0;
   // On its worker, attached, outside of the loop: ends now, for the worker leaves. What it does in the loop for
   // that has a few seconds, is cancelled then, and what is left is told a second time.
   virtual void evict(worker& from, refusal why) noexcept = 0;

@@ -277,7 +277,10 @@ class worker : public std::enable_shared_from_this<worker> {
   // Steps of streams run until one has run, or there is a job. A worker that is in a step takes no job:
   // it leaves the mailbox's list of those that wait before the step begins.
   void wait_in_loop() {
-    (void)loop_.get();
+    if (loop_.lost()) {
+      for (const job_ptr& each : residents_.all()) static_cast<resident&>(*each).lose_loop(*this);
+      return;
+    }
     if (!jobs_.enter_loop(place_.index, searching_, *loop_.pipe())) return;
     in_loop_ = true;
     run_loop([&] { loop_.run_until_woken(); });

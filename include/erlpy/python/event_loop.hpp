@@ -36,7 +36,8 @@ class event_loop {
     }
     return loop_.get();
   }
-  [[nodiscard]] bool made() const noexcept { return static_cast<bool>(loop_); }
+  // Closed by user code: what waits for it waits in vain.
+  [[nodiscard]] bool lost() const { return loop_ && closed(); }
 
   // A task that awaits `awaitable`; run() takes it to its end, other tasks go on meanwhile.
   [[nodiscard]] ref start(PyObject* awaitable, const step_marks& marks) {
