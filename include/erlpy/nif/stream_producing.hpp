@@ -146,6 +146,7 @@ inline void stream_core::add_value(pool::worker& on) {
     limits.breathe = [](void*) { const python::detached others; };
     sink into(chunk.env.get(), worker_scratch::mine().sinks);
     const python::ref given = std::move(steps_.value());
+    stream::check_value(iterator_.get(), given.get());
     value = transcode(python::source(on.context(), given.get(), limits), into);
   } catch (...) {
     end_as_error(on);

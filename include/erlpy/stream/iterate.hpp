@@ -138,6 +138,15 @@ inline void check(PyObject* iterator, const command& order) {
   }
 }
 
+// Throws ValueError for an iterator that gives itself as its next value: it would never come to an end. A
+// generator may have been sent itself.
+inline void check_value(PyObject* iterator, PyObject* value) {
+  if (value != iterator || PyGen_Check(value) != 0 || PyAsyncGen_CheckExact(value) != 0) return;
+  PyErr_Format(PyExc_ValueError, "'%.200s' object returns itself as its next value, without end",
+               Py_TYPE(iterator)->tp_name);
+  throw python::exception::fetch();
+}
+
 namespace detail {
 
 [[nodiscard]] inline iteration steps(open_iterator iterator) {
