@@ -6,16 +6,6 @@
 
 using namespace pool_support;
 
-namespace {
-pool::options one_worker() {
-  pool::options settings;
-  settings.num_workers = 1;
-  settings.max_abandoned = 1;
-  settings.grace = 50ms;
-  return settings;
-}
-}  // namespace
-
 TEST_CASE("a Python loop is interrupted and its worker stays", "[pool]") {
   test_pool workers(one_worker());
   call loop = workers.exec("while True: pass");

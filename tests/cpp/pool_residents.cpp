@@ -122,14 +122,6 @@ class test_resident final : public pool::resident {
   bool waiting_ = false;
 };
 
-pool::options one_worker() {
-  pool::options settings;
-  settings.num_workers = 1;
-  settings.max_abandoned = 1;
-  settings.grace = 50ms;
-  return settings;
-}
-
 // A resident of the pool's first worker, and that worker.
 struct guest {
   std::shared_ptr<diary> told = std::make_shared<diary>();

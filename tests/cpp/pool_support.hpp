@@ -196,6 +196,15 @@ template <class Condition>
   return condition();
 }
 
+// One worker, replaced soon after a deadline, and no more than once at a time.
+[[nodiscard]] inline erlpy::pool::options one_worker() {
+  erlpy::pool::options settings;
+  settings.num_workers = 1;
+  settings.max_abandoned = 1;
+  settings.grace = std::chrono::milliseconds(50);
+  return settings;
+}
+
 }  // namespace pool_support
 
 #endif

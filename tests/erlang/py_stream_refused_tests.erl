@@ -267,7 +267,7 @@ case_a_pool_that_is_not_there() ->
 
 case_badarg() ->
     Stream = open_eval("iter(range(10))"),
-    [try badarg(Fun, Position, Needle)
+    [try py_test:badarg(Fun, Position, Needle)
      catch Class:Reason:Stack -> erlang:raise(Class, {Title, Reason}, Stack)
      end || {Title, Fun, Position, Needle} <- table(Stream)],
     %% None of them did anything to it.
@@ -395,18 +395,3 @@ request_table() ->
              {"code of a stream", {stream_eval, R, P, 1, #{}}, "Code"},
              {"locals", {eval, R, P, "1", [{x, 1}]}, "Locals"},
              {"locals of a stream", {stream_eval, R, P, "1", [{x, 1}]}, "Locals"}]].
-
-%% As py_test:badarg/3, for py_stream too.
-badarg(Fun, Position, Needle) ->
-    try Fun() of
-        Result -> error({no_badarg, Result})
-    catch
-        error:badarg:Stack ->
-            [{Module, _, Args, _} | _] = Stack,
-            ?assert(lists:member(Module, [py, py_pool, py_stream])),
-            ?assert(is_list(Args) andalso Position =< length(Args)),
-            case py_error:format_error(badarg, Stack) of
-                #{Position := Text} -> ?assertNotEqual({Text, nomatch}, {Text, string:find(Text, Needle)});
-                Other -> error({error_info_is, Other})
-            end
-    end.

@@ -82,15 +82,15 @@ rss() ->
     list_to_integer(Kib) * 1024.
 
 %% Fun fails with badarg, and its error information says Needle of argument
-%% Position of the function of py or py_pool that was called.
+%% Position of the function of py, py_pool or py_stream that was called.
 badarg(Fun, Position, Needle) ->
     try Fun() of
         Result -> error({no_badarg, Result})
     catch
         error:badarg:Stack ->
             [{Module, _, Args, _} | _] = Stack,
-            true = lists:member(Module, [py, py_pool]),
-            true = Position =< length(Args),
+            true = lists:member(Module, [py, py_pool, py_stream]),
+            true = is_list(Args) andalso Position =< length(Args),
             #{Position := Text} = py_error:format_error(badarg, Stack),
             case string:find(Text, Needle) of
                 nomatch -> error({text_is, Text});
