@@ -12,7 +12,7 @@
 
 %% Complete and checked.
 -type pool() :: #{num_workers := pos_integer(),
-                  isolation := shared,
+                  isolation := py_pool:isolation(),
                   max_queue := pos_integer(),
                   grace := non_neg_integer(),
                   max_abandoned := non_neg_integer(),
@@ -21,7 +21,8 @@
                   python_path := [binary()],
                   preload := binary(),
                   stack_size := pos_integer(),
-                  max_depth := pos_integer()}.
+                  max_depth := pos_integer(),
+                  memory_limit := pos_integer() | infinity}.
 
 -define(MAX_TIMEOUT, 16#FFFFFFFF).
 %% Bytes of stack kept for each level that a converted value may nest: about five times what is used.
@@ -117,12 +118,15 @@ defaults() ->
       python_path => [],
       preload => <<>>,
       stack_size => 67108864,
-      max_depth => 10000}.
+      max_depth => 10000,
+      memory_limit => infinity}.
 
 known() ->
     (defaults())#{max_abandoned => [], python => []}.
 
-checked(isolation, shared) -> shared;
+checked(isolation, Kind) when Kind =:= shared; Kind =:= subinterpreter; Kind =:= process -> Kind;
+checked(memory_limit, infinity) -> infinity;
+checked(memory_limit, N) when is_integer(N), N >= 32 bsl 20, N =< 1 bsl 50 -> N;
 checked(num_workers, N) when is_integer(N), N >= 1, N =< 1024 -> N;
 checked(max_queue, N) when is_integer(N), N >= 1, N =< 1 bsl 30 -> N;
 checked(grace, N) when is_integer(N), N >= 0, N =< 3600000 -> N;

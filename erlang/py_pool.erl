@@ -11,10 +11,10 @@
 -include("py_pool.hrl").
 
 -export([start/2, stop/1, child_spec/2, stats/1, request/1]).
--export_type([opts/0, stats/0, request/0]).
+-export_type([opts/0, isolation/0, stats/0, request/0]).
 
 -type opts() :: #{num_workers => pos_integer(),
-                  isolation => shared,
+                  isolation => isolation(),
                   max_queue => pos_integer(),
                   grace => non_neg_integer(),
                   max_abandoned => non_neg_integer(),
@@ -23,7 +23,11 @@
                   python_path => [string() | binary()],
                   preload => py:code(),
                   stack_size => pos_integer(),
-                  max_depth => pos_integer()}.
+                  max_depth => pos_integer(),
+                  memory_limit => pos_integer() | infinity}.
+
+%% What a worker is: a thread in the VM's interpreter, a thread with an interpreter of its own, or an OS process.
+-type isolation() :: shared | subinterpreter | process.
 
 -type stats() :: #{workers := [worker_stats()],
                    queued := non_neg_integer(),

@@ -64,7 +64,7 @@ stop_time(Grace) ->
 -spec init({atom(), py_opts:pool()}) -> {ok, #state{}} | {stop, {shutdown, term()}}.
 init({Name, #{num_workers := Size, default_timeout := Default, grace := Grace} = Config}) ->
     process_flag(trap_exit, true),
-    case py_nif:pool_new(Name, maps:put(name, Name, maps:without([default_timeout, isolation], Config))) of
+    case py_nif:pool_new(Name, maps:put(name, Name, native(Config))) of
         {ok, Native} ->
             %% All begin to start now, side by side; each py_worker adopts its own.
             _ = [py_nif:pool_start_worker(Native, Index) || Index <- lists:seq(1, Size)],
@@ -79,6 +79,9 @@ init({Name, #{num_workers := Size, default_timeout := Default, grace := Grace} =
         {error, Reason} ->
             {stop, {shutdown, Reason}}
     end.
+
+native(#{memory_limit := infinity} = Config) -> native(Config#{memory_limit := 0});
+native(Config) -> maps:remove(default_timeout, Config).
 
 -spec handle_call(term(), {pid(), term()}, #state{}) ->
           {noreply, #state{}} | {reply, ok | first | later, #state{}} | {stop, {shutdown, term()}, #state{}}.

@@ -32,8 +32,9 @@ quietly() {
   local log=$1
   shift
   mkdir -p "$(dirname "$log")"
-  if "$@" >"$log" 2>&1; then return 0; fi
-  local status=$?
+  local status=0
+  "$@" >"$log" 2>&1 || status=$?
+  [ "$status" -ne 0 ] || return 0
   cat "$log" >&2
   return "$status"
 }

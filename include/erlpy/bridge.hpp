@@ -13,7 +13,7 @@
 #include <utility>
 
 #include <erlpy/data_model.hpp>
-#include <erlpy/pool/worker.hpp>
+#include <erlpy/pool/thread_worker.hpp>
 #include <erlpy/python/call.hpp>
 #include <erlpy/python/fork.hpp>
 #include <erlpy/python/gil.hpp>
@@ -91,7 +91,7 @@ class bridge {
     value result;
   };
 
-  bridge(pool::worker& on, Format& format, const request<term>& asked, const std::atomic<bool>* stop)
+  bridge(pool::thread_worker& on, Format& format, const request<term>& asked, const std::atomic<bool>* stop)
       : on_(on),
         format_(format),
         asked_(asked),
@@ -252,7 +252,7 @@ class bridge {
     answering_ = true;
   }
 
-  pool::worker& on_;
+  pool::thread_worker& on_;
   Format& format_;
   const request<term>& asked_;
   walk_limits limits_;

@@ -79,6 +79,32 @@ struct object_ref {
   friend bool operator==(const object_ref&, const object_ref&) = default;
 };
 
+// Who holds such objects, seen from those that have a number of one. Any thread.
+class object_holder {
+ public:
+  object_holder() = default;
+  object_holder(const object_holder&) = delete;
+  object_holder& operator=(const object_holder&) = delete;
+  virtual ~object_holder() = default;
+
+  // Unique among all holders of this OS process, never 0.
+  [[nodiscard]] virtual std::uint64_t owner() const noexcept = 0;
+  // It has let everything go, and finds nothing any more.
+  [[nodiscard]] virtual bool closed() const noexcept = 0;
+  // Objects held now.
+  [[nodiscard]] virtual std::size_t held() const noexcept = 0;
+  // Lets the object of this number go, soon.
+  virtual void release(std::uint64_t id) noexcept = 0;
+  // From now on nothing is found and nothing held.
+  virtual void shut() noexcept = 0;
+
+  // A number for a new holder.
+  [[nodiscard]] static std::uint64_t next_owner() noexcept {
+    static std::atomic<std::uint64_t> counter{0};
+    return counter.fetch_add(1, std::memory_order_relaxed) + 1;
+  }
+};
+
 // What bounds a walk. Two things are done now and then, between two elements: `stop`, if given, is
 // looked at, and once true the walk ends with fault::cancelled, so that a conversion cannot outlive the
 // call it belongs to; and `breathe`, if given, is called with `breather`, to let others have what the

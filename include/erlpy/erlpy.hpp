@@ -6,7 +6,7 @@
 #include <erlpy/bridge.hpp>
 #include <erlpy/data_model.hpp>
 #include <erlpy/etf.hpp>
-#include <erlpy/pool/pool.hpp>
+#include <erlpy/pool/thread_pool.hpp>
 #include <erlpy/python/runtime.hpp>
 #include <erlpy/python/sink.hpp>
 #include <erlpy/python/source.hpp>

@@ -63,7 +63,7 @@ TEST_CASE("an awaited job is cancelled as a task, without a replacement", "[pool
                        "    try:\n        await asyncio.sleep(60)\n"
                        "    except asyncio.CancelledError:\n        seen.append('cancelled')\n        raise\n")
               .get() == "done");
-  call nap = workers.submit([](pool::worker& on) {
+  call nap = workers.submit([](pool::thread_worker& on) {
     const python::ref name = python::make_str("nap");
     const python::ref function = python::attribute(on.name_space(), name.get());
     (void)on.await(python::call(function.get()));
@@ -107,7 +107,7 @@ TEST_CASE("a destructor that never ends is interrupted, and holds up nobody else
   erlpy::object_ref held;
   std::shared_ptr<python::object_table> table;
   call hold = workers.submit(
-      [&](pool::worker& on) {
+      [&](pool::thread_worker& on) {
         const python::ref name = python::make_str("Endless");
         held = on.context().objects().hold(python::call(python::attribute(on.name_space(), name.get()).get()), false);
         table = on.context().objects_ptr();
@@ -127,7 +127,7 @@ TEST_CASE("a cancellation that is swallowed is followed by an exception", "[pool
                        "            await asyncio.sleep(60)\n        except asyncio.CancelledError:\n"
                        "            pass\n")
               .get() == "done");
-  call stay = workers.submit([](pool::worker& on) {
+  call stay = workers.submit([](pool::thread_worker& on) {
     const python::ref name = python::make_str("stay");
     (void)on.await(python::call(python::attribute(on.name_space(), name.get()).get()));
     return std::string("woke");
@@ -146,7 +146,7 @@ TEST_CASE("an event loop that user code closed is made anew", "[pool]") {
                        "    global mine\n    mine = loop\nasync def two(): return 2\n")
               .get() == "done");
   const auto run = [](const char* function) {
-    return [function](pool::worker& on) {
+    return [function](pool::thread_worker& on) {
       const python::ref name = python::make_str(function);
       const python::ref value = on.await(python::call(python::attribute(on.name_space(), name.get()).get()));
       return std::string(PyUnicode_AsUTF8(python::checked(PyObject_Str(value.get())).get()));

@@ -48,21 +48,22 @@ struct diary {
 
 class test_resident final : public pool::resident {
  public:
-  test_resident(pool::worker& home, std::shared_ptr<diary> told)
-      : home_(home.weak_from_this()), told_(std::move(told)) {
+  test_resident(pool::thread_worker& home, std::shared_ptr<diary> told)
+      : home_(std::static_pointer_cast<pool::thread_worker>(home.shared_from_this())), told_(std::move(told)) {
     told_->home = std::this_thread::get_id();
   }
   test_resident(const test_resident&) = delete;
   test_resident& operator=(const test_resident&) = delete;
 
   // From a job of its worker: steps an async iterator from now on, whose values are counted.
-  void step(pool::worker& on, PyObject* iterator) {
+  void step(pool::thread_worker& on, PyObject* iterator) {
     driving_ = on.drive(*this, python::ref::borrow(iterator));
     steps_ = erlpy::stream::iterate_async(driving_);
   }
 
   void run(pool::worker& on) noexcept override { proceed(on); }
-  void proceed(pool::worker& on) noexcept override {
+  void proceed(pool::worker& runner) noexcept override {
+    pool::thread_worker& on = pool::thread_worker::of(runner);
     if (home_.lock().get() != &on || std::this_thread::get_id() != told_->home) {
       ++told_->strays;
       return;
@@ -71,7 +72,8 @@ class test_resident final : public pool::resident {
     if (driving_) take_values(on);
     if (told_->again) (void)on.schedule(*this);
   }
-  void evict(pool::worker& from, pool::refusal why) noexcept override {
+  void evict(pool::worker& runner, pool::refusal why) noexcept override {
+    pool::thread_worker& from = pool::thread_worker::of(runner);
     note(told_->evictions, why);
     if (told_->stays.exchange(false)) return cancel_step(false);
     wait(from, false);
@@ -96,7 +98,7 @@ class test_resident final : public pool::resident {
  private:
   ~test_resident() { told_->gone = true; }
 
-  void take_values(pool::worker& on) {
+  void take_values(pool::thread_worker& on) {
     try {
       while (steps_.resume() == progress::value) ++told_->values;
       wait(on, !steps_.done());
@@ -106,7 +108,7 @@ class test_resident final : public pool::resident {
       told_->over = true;
     }
   }
-  void wait(pool::worker& on, bool waiting) {
+  void wait(pool::thread_worker& on, bool waiting) {
     if (std::exchange(waiting_, waiting) != waiting) on.wait_for_step(waiting);
   }
   void note(std::vector<diary::entry>& in, pool::refusal why) {
@@ -114,7 +116,7 @@ class test_resident final : public pool::resident {
     in.push_back({std::this_thread::get_id(), PyGILState_Check() == 1, why});
   }
 
-  std::weak_ptr<pool::worker> home_;
+  std::weak_ptr<pool::thread_worker> home_;
   std::shared_ptr<diary> told_;
   std::atomic<int> shares_{0};
   iteration steps_;
@@ -126,15 +128,15 @@ class test_resident final : public pool::resident {
 struct guest {
   std::shared_ptr<diary> told = std::make_shared<diary>();
   pool::job_ptr share;
-  std::shared_ptr<pool::worker> home;
+  std::shared_ptr<pool::thread_worker> home;
 
   // `iterator`: an expression, of what it steps.
   explicit guest(test_pool& workers, const std::string& iterator = "") {
     call adopting = workers.submit(
-        [&](pool::worker& on) {
+        [&](pool::thread_worker& on) {
           auto* made = new test_resident(on, told);
           share = pool::job_ptr(made);
-          home = on.shared_from_this();
+          home = std::static_pointer_cast<pool::thread_worker>(on.shared_from_this());
           if (!iterator.empty()) {
             const python::ref text = python::make_str(iterator);
             made->step(on,
@@ -238,7 +240,7 @@ TEST_CASE("one that left its worker is not evicted, and goes with its last share
   {
     const guest leaving(workers);
     told = leaving.told;
-    call gone = workers.submit([&](pool::worker& on) {
+    call gone = workers.submit([&](pool::thread_worker& on) {
       on.disown(leaving.get());
       on.disown(leaving.get());  // a second time: nothing happens
       return std::string("gone");
@@ -334,7 +336,7 @@ TEST_CASE("while a job awaits something its worker goes on with residents", "[po
   const guest resting(workers);
   std::atomic<bool> began{false};
   call awaiting = workers.submit(
-      [&](pool::worker& on) {
+      [&](pool::thread_worker& on) {
         const python::ref text = python::make_str("asyncio.sleep(0.5, 'slept')");
         const python::ref sleep =
             python::eval_code(on.context().home(), on.name_space(), text.get(), nullptr);

@@ -102,7 +102,7 @@ TEST_CASE("objects are released on the worker that holds them", "[pool]") {
   erlpy::object_ref held;
   std::shared_ptr<python::object_table> table;
   call hold = workers.submit(
-      [&](pool::worker& on) {
+      [&](pool::thread_worker& on) {
         const python::ref name = python::make_str("Traced");
         const python::ref type = python::attribute(on.name_space(), name.get());
         held = on.context().objects().hold(python::call(type.get()), false);

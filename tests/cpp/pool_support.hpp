@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include <erlpy/pool/pool.hpp>
+#include <erlpy/pool/thread_pool.hpp>
 
 namespace pool_support {
 
@@ -26,9 +26,10 @@ namespace python = erlpy::python;
 // Runs a function on a worker. What the caller sees: `answer`, exactly once.
 class function_job final : public pool::job {
  public:
-  explicit function_job(std::function<std::string(pool::worker&)> body) : body_(std::move(body)) {}
+  explicit function_job(std::function<std::string(pool::thread_worker&)> body) : body_(std::move(body)) {}
 
-  void run(pool::worker& on) noexcept override {
+  void run(pool::worker& runner) noexcept override {
+    pool::thread_worker& on = pool::thread_worker::of(runner);
     began_ = true;
     std::string text;
     bool good = false;
@@ -61,7 +62,7 @@ class function_job final : public pool::job {
  private:
   ~function_job() = default;
 
-  std::function<std::string(pool::worker&)> body_;
+  std::function<std::string(pool::thread_worker&)> body_;
   std::promise<std::string> answer_;
   std::atomic<int> shares_{0};
   std::atomic<bool> began_{false};
@@ -124,7 +125,7 @@ class test_pool {
     return state_->replaced;
   }
 
-  [[nodiscard]] call submit(std::function<std::string(pool::worker&)> body, std::size_t slot = pool::mailbox::any) {
+  [[nodiscard]] call submit(std::function<std::string(pool::thread_worker&)> body, std::size_t slot = pool::mailbox::any) {
     call made;
     made.job = new function_job(std::move(body));
     made.share = pool::job_ptr(made.job);
@@ -135,7 +136,7 @@ class test_pool {
   // Blocks in C++, without the GIL and without a Python instruction: only a replacement helps.
   [[nodiscard]] call sleep(double seconds, std::size_t slot = pool::mailbox::any) {
     return submit(
-        [seconds](pool::worker&) {
+        [seconds](pool::thread_worker&) {
           const python::detached no_gil;
           std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
           return std::string("slept");
@@ -145,7 +146,7 @@ class test_pool {
   // Statements, in the worker's namespace.
   [[nodiscard]] call exec(std::string code, std::size_t slot = pool::mailbox::any) {
     return submit(
-        [code = std::move(code)](pool::worker& on) {
+        [code = std::move(code)](pool::thread_worker& on) {
           python::exec_code(on.name_space(), code);
           return std::string("done");
         },
@@ -154,7 +155,7 @@ class test_pool {
   // An expression that gives a str.
   [[nodiscard]] call eval(std::string code, std::size_t slot = pool::mailbox::any) {
     return submit(
-        [code = std::move(code)](pool::worker& on) {
+        [code = std::move(code)](pool::thread_worker& on) {
           const python::ref text = python::make_str(code);
           const python::ref value = python::eval_code(on.context().home(), on.name_space(), text.get(), nullptr);
           const python::ref shown = python::checked(PyObject_Str(value.get()));

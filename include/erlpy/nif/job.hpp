@@ -19,7 +19,7 @@
 #include <erlpy/nif/resource.hpp>
 #include <erlpy/nif/scratch.hpp>
 #include <erlpy/nif/stream_handle.hpp>
-#include <erlpy/pool/pool.hpp>
+#include <erlpy/pool/thread_pool.hpp>
 
 namespace erlpy::nif {
 
@@ -30,7 +30,7 @@ class call_job final : public pool::job {
     std::optional<ERL_NIF_TERM> tag;  // none: the job itself
   };
 
-  explicit call_job(std::shared_ptr<pool::thread_pool> pool) noexcept : pool_(std::move(pool)) {}
+  explicit call_job(std::shared_ptr<pool::worker_pool> pool) noexcept : pool_(std::move(pool)) {}
   call_job(const call_job&) = delete;
   call_job& operator=(const call_job&) = delete;
   ~call_job() = default;
@@ -47,7 +47,7 @@ class call_job final : public pool::job {
     }
   }
 
-  [[nodiscard]] pool::thread_pool& home() noexcept { return *pool_; }
+  [[nodiscard]] pool::worker_pool& home() noexcept { return *pool_; }
 
   // Watches the receiver of the answer. False if it is gone.
   [[nodiscard]] bool watch(ErlNifEnv* caller) noexcept {
@@ -70,7 +70,8 @@ class call_job final : public pool::job {
 
   // pool::job ---------------------------------------------------------------------------------------
 
-  void run(pool::worker& on) noexcept override {
+  void run(pool::worker& runner) noexcept override {
+    pool::thread_worker& on = pool::thread_worker::of(runner);
     const library& loaded = library::current();
     try {
       worker_scratch& scratch = worker_scratch::mine();
@@ -130,7 +131,7 @@ class call_job final : public pool::job {
     (void)enif_send(nullptr, &to_.reply_to, env, message);
   }
 
-  std::shared_ptr<pool::thread_pool> pool_;
+  std::shared_ptr<pool::worker_pool> pool_;
   env_ptr env_;
   env_ptr tag_env_;
   request<ERL_NIF_TERM> request_;

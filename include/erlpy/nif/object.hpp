@@ -10,15 +10,15 @@
 
 #include <erlpy/nif/context.hpp>
 #include <erlpy/nif/resource.hpp>
-#include <erlpy/pool/pool.hpp>
+#include <erlpy/pool/worker_pool.hpp>
 
 namespace erlpy::nif {
 
 // Where a slot of a pool can be found from outside.
 struct home_address {
-  std::weak_ptr<pool::thread_pool> pool;
+  std::weak_ptr<pool::worker_pool> pool;
   std::size_t slot = 0;
-  std::shared_ptr<python::object_table> objects;
+  std::shared_ptr<object_holder> objects;
 };
 
 class object_resource {

@@ -15,7 +15,7 @@
 
 #include <erlpy/nif/library.hpp>
 #include <erlpy/nif/resource.hpp>
-#include <erlpy/pool/pool.hpp>
+#include <erlpy/pool/thread_pool.hpp>
 
 namespace erlpy::nif {
 
@@ -38,7 +38,7 @@ class pool_resource {
                           [self] { self->tell_stopped(); }});
   }
 
-  [[nodiscard]] const std::shared_ptr<pool::thread_pool>& pool() const noexcept { return pool_; }
+  [[nodiscard]] const std::shared_ptr<pool::worker_pool>& pool() const noexcept { return pool_; }
 
   // The owner has ended.
   void down(ErlNifPid) noexcept {
@@ -113,7 +113,7 @@ class pool_resource {
   }
 
   ErlNifPid owner_;
-  std::shared_ptr<pool::thread_pool> pool_;
+  std::shared_ptr<pool::worker_pool> pool_;
   std::mutex mutex_;
   std::vector<std::optional<ErlNifPid>> listeners_;
 };
@@ -126,6 +126,8 @@ class options_reader {
   [[nodiscard]] pool::options read() const {
     pool::options result;
     result.name = atom("name");
+    result.kind = kind();
+    result.memory_limit = number("memory_limit");
     result.num_workers = number("num_workers");
     result.max_queue = number("max_queue");
     result.grace = std::chrono::milliseconds(number("grace"));
@@ -161,6 +163,13 @@ class options_reader {
     if (!enif_is_atom(env_, term)) fail(key);
     atom_buffer buffer;
     return std::string(atom_text(env_, term, buffer));
+  }
+  [[nodiscard]] pool::isolation kind() const {
+    const std::string name = atom("isolation");
+    if (name == "shared") return pool::isolation::shared;
+    if (name == "subinterpreter") return pool::isolation::subinterpreter;
+    if (name == "process") return pool::isolation::process;
+    fail("isolation");
   }
   [[noreturn]] static void fail(std::string_view key) {
     throw conversion_error(fault::type, "bad pool option: " + std::string(key));

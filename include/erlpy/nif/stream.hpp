@@ -27,7 +27,7 @@
 #include <erlpy/nif/resource.hpp>
 #include <erlpy/nif/scratch.hpp>
 #include <erlpy/nif/stream_chunk.hpp>
-#include <erlpy/pool/pool.hpp>
+#include <erlpy/pool/thread_pool.hpp>
 #include <erlpy/stream/iterate_async.hpp>
 #include <erlpy/stream/signals.hpp>
 
@@ -55,15 +55,15 @@ class stream_core final : public pool::resident {
     bool tell_end = false;     // the end comes with the values before it, not when one asks next
   };
 
-  stream_core(std::shared_ptr<pool::thread_pool> pool, pool::worker& home, stream_settings settings)
-      : pool_(std::move(pool)), home_(home.weak_from_this()), settings_(settings) {
+  stream_core(std::shared_ptr<pool::worker_pool> pool, pool::thread_worker& home, stream_settings settings)
+      : pool_(std::move(pool)), home_(std::static_pointer_cast<pool::thread_worker>(home.shared_from_this())), settings_(settings) {
     (void)claim();  // nothing to answer yet
   }
   stream_core(const stream_core&) = delete;
   stream_core& operator=(const stream_core&) = delete;
 
   // On the worker, from the job that made the object: opens an iterator of it. Errors: what that raises.
-  void open(pool::worker& on, const python::ref& object);
+  void open(pool::thread_worker& on, const python::ref& object);
 
   // Asking; on a scheduler, by the owner -----------------------------------------------------------------
 
@@ -89,9 +89,9 @@ class stream_core final : public pool::resident {
   // pool::resident -----------------------------------------------------------------------------------------
 
   void run(pool::worker& on) noexcept override { proceed(on); }
-  void proceed(pool::worker& on) noexcept override;
-  void lose_loop(pool::worker& on) noexcept override;
-  void evict(pool::worker& from, pool::refusal why) noexcept override;
+  void proceed(pool::worker& runner) noexcept override;
+  void lose_loop(pool::worker& runner) noexcept override;
+  void evict(pool::worker& runner, pool::refusal why) noexcept override;
   void refuse(pool::refusal why) noexcept override;
   void discard() noexcept override {}
   void retain() noexcept override { shares_.fetch_add(1, std::memory_order_relaxed); }
@@ -118,17 +118,17 @@ class stream_core final : public pool::resident {
   [[nodiscard]] resource_ptr<stream_watch> watch_owner(ErlNifEnv* env);
 
   // On the worker.
-  [[nodiscard]] bool produce(pool::worker& on);
-  [[nodiscard]] bool take_step(pool::worker& on, stream::progress& now);
-  [[nodiscard]] stream::command asked_command(pool::worker& on);
-  void add_value(pool::worker& on);
+  [[nodiscard]] bool produce(pool::thread_worker& on);
+  [[nodiscard]] bool take_step(pool::thread_worker& on, stream::progress& now);
+  [[nodiscard]] stream::command asked_command(pool::thread_worker& on);
+  void add_value(pool::thread_worker& on);
   void flush(bool more);
-  void end_as_done(pool::worker& on);
-  void end_as_error(pool::worker& on);
-  [[nodiscard]] ERL_NIF_TERM error_of_current(ErlNifEnv* env, pool::worker& on) const;
-  void finish(pool::worker& on);
-  void close_up(pool::worker& on) noexcept;
-  void wait_for_step(pool::worker& on, bool waiting) noexcept {
+  void end_as_done(pool::thread_worker& on);
+  void end_as_error(pool::thread_worker& on);
+  [[nodiscard]] ERL_NIF_TERM error_of_current(ErlNifEnv* env, pool::thread_worker& on) const;
+  void finish(pool::thread_worker& on);
+  void close_up(pool::thread_worker& on) noexcept;
+  void wait_for_step(pool::thread_worker& on, bool waiting) noexcept {
     if (std::exchange(waiting_, waiting) != waiting) on.wait_for_step(waiting);
   }
 
@@ -172,8 +172,8 @@ class stream_core final : public pool::resident {
     return enif_make_tuple2(env, names.no_pool, make_atom(env, pool_->settings().name));
   }
 
-  const std::shared_ptr<pool::thread_pool> pool_;
-  const std::weak_ptr<pool::worker> home_;
+  const std::shared_ptr<pool::worker_pool> pool_;
+  const std::weak_ptr<pool::thread_worker> home_;
   const stream_settings settings_;
   std::atomic<std::size_t> shares_{0};
   stream::signals signals_;

@@ -51,7 +51,7 @@ inline resource_ptr<stream_watch> stream_core::watch_owner(ErlNifEnv* env) {
 // Opens streams for the job of an owner.
 class stream_opener final : public stream_maker {
  public:
-  stream_opener(pool::worker& on, const std::shared_ptr<pool::thread_pool>& pool, stream_settings settings) noexcept
+  stream_opener(pool::thread_worker& on, const std::shared_ptr<pool::worker_pool>& pool, stream_settings settings) noexcept
       : on_(on), pool_(pool), settings_(settings) {}
 
   [[nodiscard]] ERL_NIF_TERM make_stream(ErlNifEnv* env, const python::ref& iterable) override {
@@ -65,8 +65,8 @@ class stream_opener final : public stream_maker {
   }
 
  private:
-  pool::worker& on_;
-  const std::shared_ptr<pool::thread_pool>& pool_;
+  pool::thread_worker& on_;
+  const std::shared_ptr<pool::worker_pool>& pool_;
   stream_settings settings_;
 };
 

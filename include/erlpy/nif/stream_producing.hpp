@@ -7,7 +7,7 @@
 
 namespace erlpy::nif {
 
-inline void stream_core::open(pool::worker& on, const python::ref& object) {
+inline void stream_core::open(pool::thread_worker& on, const python::ref& object) {
   asynchronous_ = stream::is_async_iterable(object.get());
   if (asynchronous_) {
     iterator_ = stream::async_iterator(object.get());
@@ -21,7 +21,8 @@ inline void stream_core::open(pool::worker& on, const python::ref& object) {
   on.adopt(*this);
 }
 
-inline void stream_core::proceed(pool::worker& on) noexcept {
+inline void stream_core::proceed(pool::worker& runner) noexcept {
+  pool::thread_worker& on = pool::thread_worker::of(runner);
   const pool::job_ptr alive(this);
   if (const auto home = home_.lock(); home.get() != &on) {
     if (!home || home->abandoned() || !home->schedule(*this)) refuse(pool::refusal::replaced);
@@ -43,7 +44,7 @@ inline void stream_core::proceed(pool::worker& on) noexcept {
 }
 
 // True: there is more to do, after others had their turn.
-inline bool stream_core::produce(pool::worker& on) {
+inline bool stream_core::produce(pool::thread_worker& on) {
   for (;;) {
     if (!waiting_ && !closing_) {
       if (signals_.closing()) {
@@ -83,7 +84,7 @@ inline bool stream_core::produce(pool::worker& on) {
 }
 
 // False: what was asked cannot be done with this iterator, which the asker was told.
-inline bool stream_core::take_step(pool::worker& on, stream::progress& now) {
+inline bool stream_core::take_step(pool::thread_worker& on, stream::progress& now) {
   stream::command next{closing_ ? stream::step::close : stream::step::next, nullptr};
   if (!waiting_ && !closing_ && order_.what != stream::step::next) {
     try {
@@ -118,7 +119,7 @@ inline bool stream_core::take_step(pool::worker& on, stream::progress& now) {
 }
 
 // Of send and throw, checked: nothing has happened to the iterator yet.
-inline stream::command stream_core::asked_command(pool::worker& on) {
+inline stream::command stream_core::asked_command(pool::thread_worker& on) {
   const library& loaded = library::current();
   const walk_limits limits{on.settings().max_depth, &stop_flag()};
   python::sink into(on.context(), {settings_.keep_atoms});
@@ -137,7 +138,7 @@ inline stream::command stream_core::asked_command(pool::worker& on) {
   return asked;
 }
 
-inline void stream_core::add_value(pool::worker& on) {
+inline void stream_core::add_value(pool::thread_worker& on) {
   stream_chunk& chunk = chunks_.mine();
   ERL_NIF_TERM value{};
   ++made_;
@@ -192,7 +193,7 @@ inline void stream_core::end_as(ERL_NIF_TERM end, bool overrule) {
   ending_term_ = copy;
 }
 
-inline void stream_core::end_as_done(pool::worker& on) {
+inline void stream_core::end_as_done(pool::thread_worker& on) {
   const python::ref returned = steps_.result();
   if (has_end()) return;
   const env_ptr env = make_env();
@@ -206,7 +207,7 @@ inline void stream_core::end_as_done(pool::worker& on) {
   }
 }
 
-inline void stream_core::end_as_error(pool::worker& on) {
+inline void stream_core::end_as_error(pool::thread_worker& on) {
   const env_ptr env = make_env();
   const ERL_NIF_TERM error = error_of_current(env.get(), on);
   const atoms& names = library::current().names;
@@ -214,7 +215,7 @@ inline void stream_core::end_as_error(pool::worker& on) {
 }
 
 // Inside a catch block: {error, Reason}.
-inline ERL_NIF_TERM stream_core::error_of_current(ErlNifEnv* env, pool::worker& on) const {
+inline ERL_NIF_TERM stream_core::error_of_current(ErlNifEnv* env, pool::thread_worker& on) const {
   const library& loaded = library::current();
   format terms(env, loaded.sources, worker_scratch::mine().sinks, loaded.budget, false);
   terms.begin_answer();
@@ -223,7 +224,7 @@ inline ERL_NIF_TERM stream_core::error_of_current(ErlNifEnv* env, pool::worker& 
 }
 
 // The coroutine has ended: the owner is told now, or when it asks next.
-inline void stream_core::finish(pool::worker& on) {
+inline void stream_core::finish(pool::thread_worker& on) {
   close_up(on);
   stream_chunk& chunk = chunks_.mine();
   if (fate_.load(std::memory_order_acquire) != fate::live) {
@@ -269,7 +270,7 @@ inline void stream_core::send_end(ErlNifEnv* env, ERL_NIF_TERM values, ERL_NIF_T
 }
 
 // Lets go of all that is Python's.
-inline void stream_core::close_up(pool::worker& on) noexcept {
+inline void stream_core::close_up(pool::thread_worker& on) noexcept {
   wait_for_step(on, false);
   iterator_ = nullptr;  // first: what the end of the steps tells is not for going on
   steps_ = {};
@@ -295,7 +296,8 @@ inline void stream_core::tell_closer() noexcept {
        enif_make_tuple4(env.get(), names.py_stream, tag, enif_make_list(env.get(), 0), names.closed));
 }
 
-inline void stream_core::lose_loop(pool::worker& on) noexcept {
+inline void stream_core::lose_loop(pool::worker& runner) noexcept {
+  pool::thread_worker& on = pool::thread_worker::of(runner);
   if (!waiting_) return;
   const pool::job_ptr alive(this);
   try {
@@ -315,7 +317,8 @@ inline void stream_core::lose_loop(pool::worker& on) noexcept {
 }
 
 // The first time it is asked to close; the second time it has to be gone.
-inline void stream_core::evict(pool::worker& from, pool::refusal why) noexcept {
+inline void stream_core::evict(pool::worker& runner, pool::refusal why) noexcept {
+  pool::thread_worker& from = pool::thread_worker::of(runner);
   const pool::job_ptr alive(this);
   refuse(why);
   (void)signals_.close();

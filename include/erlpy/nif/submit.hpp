@@ -49,7 +49,7 @@ class submission {
     asked.keep_atoms = (flags & flag_atoms) != 0;
     if (argv_[3] != names_.job) to.tag = enif_make_copy(own.get(), argv_[3]);
 
-    std::shared_ptr<pool::thread_pool> pool = resource->pool();
+    std::shared_ptr<pool::worker_pool> pool = resource->pool();
     std::optional<std::size_t> slot = asked_slot(*pool);
     if (const object_resource* const target = target_object(own.get(), asked)) {
       pool = target->home().pool.lock();
@@ -76,7 +76,7 @@ class submission {
   }
 
   // A slot, mailbox::any, or for `bind` the next in turn; none if it is not one of these.
-  [[nodiscard]] std::optional<std::size_t> asked_slot(pool::thread_pool& pool) const noexcept {
+  [[nodiscard]] std::optional<std::size_t> asked_slot(pool::worker_pool& pool) const noexcept {
     if (binds()) return pool.next_slot();
     ErlNifUInt64 number = 0;
     if (!enif_get_uint64(env_, argv_[1], &number) || number > pool.settings().num_workers)
@@ -87,7 +87,7 @@ class submission {
   [[nodiscard]] bool binds() const noexcept { return argv_[1] == names_.bind; }
 
   // A caller that is to be bound may as well be bound to a worker that has room.
-  [[nodiscard]] pool::mailbox::push_result push(pool::thread_pool& pool, call_job& job,
+  [[nodiscard]] pool::mailbox::push_result push(pool::worker_pool& pool, call_job& job,
                                                 std::size_t& slot) const {
     auto pushed = pool.submit(job, slot);
     for (std::size_t tried = 1;

@@ -10,8 +10,13 @@
 
 namespace erlpy::pool {
 
+// What a worker is: a thread in the main interpreter, a thread with an interpreter of its own, or another OS
+// process.
+enum class isolation : std::uint8_t { shared, subinterpreter, process };
+
 struct options {
   std::string name = "default";
+  isolation kind = isolation::shared;
   std::size_t num_workers = 4;
   std::size_t max_queue = 10'000;           // waiting jobs, a worker
   std::chrono::milliseconds grace{100};     // from an interruption to the next harder one
@@ -22,6 +27,7 @@ struct options {
   std::string default_python;               // the one to start where none was asked for
   std::vector<std::string> python_path;     // put in front of sys.path
   std::string preload;                      // statements that every worker runs as it starts
+  std::uint64_t memory_limit = 0;           // bytes resident, of a worker process; 0: no limit
 };
 
 enum class worker_state : std::uint8_t { down, starting, idle, busy, stuck };

@@ -13,6 +13,7 @@
 #error "erlpy needs CPython 3.8 or later"
 #endif
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -23,6 +24,65 @@ inline constexpr bool free_threaded = true;
 #else
 inline constexpr bool free_threaded = false;
 #endif
+
+// Whether each sub-interpreter has a GIL of its own, and so runs beside the others.
+#if PY_VERSION_HEX >= 0x030C0000
+inline constexpr bool own_gil = true;
+#else
+inline constexpr bool own_gil = false;
+#endif
+
+// Makes a sub-interpreter, with a GIL of its own where that exists. Attached to the main interpreter, with a
+// state of this thread that stays detached: the result is the new interpreter's first thread state, attached.
+// Null, still attached as before, with `reason` set, if it failed.
+[[nodiscard]] inline PyThreadState* new_interpreter(const char*& reason) noexcept {
+  PyThreadState* made = nullptr;
+  reason = "Python could not make a sub-interpreter";
+#if PY_VERSION_HEX >= 0x030C0000
+  PyInterpreterConfig config{};
+  config.use_main_obmalloc = 0;
+  config.allow_fork = 0;  // CPython aborts the child of a fork in a sub-interpreter
+  config.allow_exec = 1;
+  config.allow_threads = 1;
+  config.allow_daemon_threads = 1;
+  config.check_multi_interp_extensions = 1;
+  config.gil = PyInterpreterConfig_OWN_GIL;
+  const PyStatus status = Py_NewInterpreterFromConfig(&made, &config);
+  if (PyStatus_Exception(status) != 0 && status.err_msg != nullptr) reason = status.err_msg;
+#else
+  PyThreadState* const before = PyThreadState_Get();
+  made = Py_NewInterpreter();
+  if (made == nullptr) PyThreadState_Swap(before);
+#endif
+  return made;
+}
+
+// Ends a sub-interpreter. `state` is the only thread state that it has left, and attached. Afterwards the
+// thread is attached to nothing.
+inline void end_interpreter(PyThreadState* state) noexcept {
+#if PY_VERSION_HEX >= 0x030C0000
+  Py_EndInterpreter(state);
+#else
+  // The GIL stays with the thread, which needs a state to let go of it.
+  PyThreadState* const last = PyThreadState_New(PyInterpreterState_Main());
+  Py_EndInterpreter(state);
+  PyThreadState_Swap(last);
+  PyThreadState_Clear(last);
+  PyThreadState_DeleteCurrent();
+#endif
+}
+
+// A new state for the calling thread, not attached. Before 3.12 states are numbered anew in each interpreter,
+// while C code that several interpreters share goes by that number (contextvars, and so decimal): there it
+// gets a number that no other has.
+[[nodiscard]] inline PyThreadState* new_thread_state(PyInterpreterState* of) noexcept {
+  PyThreadState* const made = PyThreadState_New(of);
+#if PY_VERSION_HEX < 0x030C0000
+  static std::atomic<std::uint64_t> numbers{std::uint64_t{1} << 32U};
+  if (made != nullptr) made->id = numbers.fetch_add(1, std::memory_order_relaxed);
+#endif
+  return made;
+}
 
 // The pending exception as a new reference, normalised and with its traceback attached, and the
 // error indicator cleared; null if there is none.

@@ -23,7 +23,7 @@ class drop_queue {
  public:
   explicit drop_queue(std::function<void()> wake) : wake_(std::move(wake)) {}
 
-  // Takes over one reference to `object`. Without the GIL; never blocks on Python.
+  // Takes over one reference to `object`, which was lent. Without the GIL; never blocks on Python.
   void push(PyObject* object) noexcept {
     bool was_empty = false;
     {
@@ -38,6 +38,11 @@ class drop_queue {
   // Whether drain() has something to do; a look without the lock.
   [[nodiscard]] bool waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
 
+  // Any thread: one more object will be pushed. Each push() is announced by one lend().
+  void lend() noexcept { lent_.fetch_add(1, std::memory_order_relaxed); }
+  // How many were lent and are not released yet: with any, the interpreter must not end.
+  [[nodiscard]] std::size_t lent() const noexcept { return lent_.load(std::memory_order_relaxed); }
+
   // Releases what was pushed. With the GIL; runs destructors of Python objects.
   void drain() noexcept {
     std::vector<PyObject*> batch;
@@ -48,12 +53,14 @@ class drop_queue {
       waiting_.store(false, std::memory_order_relaxed);
     }
     for (PyObject* object : batch) Py_DECREF(object);
+    lent_.fetch_sub(batch.size(), std::memory_order_relaxed);
   }
 
  private:
   std::mutex mutex_;
   std::vector<PyObject*> objects_;  // each one owned
   std::atomic<bool> waiting_{false};
+  std::atomic<std::size_t> lent_{0};
   std::function<void()> wake_;
 };
 
@@ -67,6 +74,7 @@ class lent_bytes final : public shared_bytes {
         object_(object),
         queue_(std::move(queue)) {
     Py_INCREF(object);
+    queue_->lend();
   }
   ~lent_bytes() override { queue_->push(object_); }
   [[nodiscard]] bytes_view view() const noexcept override { return view_; }

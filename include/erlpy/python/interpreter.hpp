@@ -25,13 +25,29 @@ class interpreter {
   // Attached to the interpreter: makes the `erlang` module and puts it into sys.modules.
   // `wake` is called from any thread when objects wait to be released there.
   explicit interpreter(std::function<void()> wake)
-      : drops_(std::make_shared<drop_queue>(std::move(wake))),
+      : state_(PyThreadState_Get()->interp),
+        drops_(std::make_shared<drop_queue>(std::move(wake))),
         types_(install_erlang_module()),
-        support_(load_support()) {}
+        support_(load_support()) {
+    const ref done = checked(PyObject_CallObject(support_.flush_lines.get(), nullptr));
+  }
+  interpreter(const interpreter&) = delete;
+  interpreter& operator=(const interpreter&) = delete;
+  ~interpreter() = default;
+
+  // What thread states are made for.
+  [[nodiscard]] PyInterpreterState* state() const noexcept { return state_; }
 
   [[nodiscard]] const erlang_types& types() const noexcept { return types_; }
   [[nodiscard]] const support& helpers() const noexcept { return support_; }
   [[nodiscard]] const std::shared_ptr<drop_queue>& drops() const noexcept { return drops_; }
+
+  // Attached, when nobody uses it any more: lets go of its objects, so that the interpreter may end before
+  // the last owner of this goes.
+  void close() noexcept {
+    types_ = {};
+    support_ = {};
+  }
 
   // The tables of the slots whose workers live in this interpreter.
   void add(const std::shared_ptr<object_table>& table) {
@@ -59,6 +75,7 @@ class interpreter {
   }
 
  private:
+  PyInterpreterState* state_;
   std::shared_ptr<drop_queue> drops_;
   erlang_types types_;
   support support_;

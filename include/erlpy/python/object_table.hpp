@@ -18,16 +18,16 @@
 
 namespace erlpy::python {
 
-class object_table {
+class object_table final : public object_holder {
  public:
   // `wake` gets the slot's worker to drain; it is called from any thread, without a lock.
-  explicit object_table(std::function<void()> wake) : owner_(next_owner()), wake_(std::move(wake)) {}
+  // `owner`: its number, where another OS process gives the numbers.
+  explicit object_table(std::function<void()> wake, std::uint64_t owner = next_owner())
+      : owner_(owner), wake_(std::move(wake)) {}
 
-  // Unique among all tables of this OS process, never 0.
-  [[nodiscard]] std::uint64_t owner() const noexcept { return owner_; }
-  [[nodiscard]] bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
-  // Entries held now. Any thread.
-  [[nodiscard]] std::size_t held() const noexcept { return held_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t owner() const noexcept override { return owner_; }
+  [[nodiscard]] bool closed() const noexcept override { return closed_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::size_t held() const noexcept override { return held_.load(std::memory_order_relaxed); }
 
   // Attached to the interpreter.
   [[nodiscard]] object_ref hold(ref object, bool generator) {
@@ -57,7 +57,7 @@ class object_table {
   }
 
   // Any thread, no GIL needed.
-  void release(std::uint64_t id) noexcept {
+  void release(std::uint64_t id) noexcept override {
     bool was_empty = false;
     {
       const std::lock_guard lock(released_mutex_);
@@ -95,8 +95,8 @@ class object_table {
     }
   }
 
-  // Any thread: from now on nothing is found and nothing held; close() follows on the worker.
-  void shut() noexcept { closed_.store(true, std::memory_order_release); }
+  // close() follows on the worker.
+  void shut() noexcept override { closed_.store(true, std::memory_order_release); }
 
   // With the GIL: lets everything go, for good.
   void close() {
@@ -116,11 +116,6 @@ class object_table {
     ref object;
     std::uint32_t generation = 1;  // tells a reused index from the one that was released
   };
-
-  [[nodiscard]] static std::uint64_t next_owner() noexcept {
-    static std::atomic<std::uint64_t> counter{0};
-    return counter.fetch_add(1, std::memory_order_relaxed) + 1;
-  }
 
   [[nodiscard]] entry* locate(std::uint64_t id) noexcept {
     const auto index = static_cast<std::uint32_t>(id);

@@ -16,7 +16,6 @@
 #include <string>
 
 #include <erlpy/detail/thread.hpp>
-#include <erlpy/python/call.hpp>
 #include <erlpy/python/fork.hpp>
 #include <erlpy/python/gil.hpp>
 #include <erlpy/python/interpreter.hpp>
@@ -96,7 +95,6 @@ class runtime {
   // Attached. Leaves nothing behind that would be released without the GIL.
   void make_interpreter() {
     main_ = std::make_shared<interpreter>([this] { service_.wake(); });
-    const ref done = call(main_->helpers().flush_lines.get());
   }
 
   void initialise_python() const {

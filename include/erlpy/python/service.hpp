@@ -24,10 +24,12 @@ class service {
  public:
   using clock = std::chrono::steady_clock;
 
-  // Any thread: `task` will run attached, soon. What it throws is dropped.
+  // Any thread: `task` will run attached, soon. What it throws is dropped. After the end of serve() it is
+  // dropped itself.
   void post(std::function<void()> task) {
     {
       const std::lock_guard lock(mutex_);
+      if (over_) return;
       tasks_.push_back(std::move(task));
     }
     changed_.notify_one();
@@ -51,14 +53,18 @@ class service {
     return since == 0 ? clock::duration::zero() : clock::now().time_since_epoch() - clock::duration(since);
   }
 
-  // The thread's life; `state` is its own and not attached. Returns after stop().
+  // The thread's life; `state` is its own and not attached. Returns after stop(), when all that the
+  // interpreter has lent is back.
   void serve(PyThreadState* state) {
     std::vector<std::function<void()>> batch;
     for (;;) {
       {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return woken_ || stopped_ || !tasks_.empty(); });
-        if (stopped_ && tasks_.empty()) return;
+        changed_.wait(lock, [&] { return woken_ || may_end() || !tasks_.empty(); });
+        if (may_end() && tasks_.empty()) {
+          over_ = true;
+          return;
+        }
         woken_ = false;
         batch.swap(tasks_);
       }
@@ -86,11 +92,14 @@ class service {
   }
 
  private:
-  std::mutex mutex_;  // tasks_, woken_, stopped_; never held with the GIL for longer than a push
+  [[nodiscard]] bool may_end() const noexcept { return stopped_ && (!drops_ || drops_->lent() == 0); }
+
+  std::mutex mutex_;  // tasks_, woken_, stopped_, over_; never held with the GIL for longer than a push
   std::condition_variable changed_;
   std::vector<std::function<void()>> tasks_;
   bool woken_ = false;
   bool stopped_ = false;
+  bool over_ = false;
   std::shared_ptr<drop_queue> drops_;
   std::atomic<clock::rep> waiting_since_{0};
 };

@@ -139,6 +139,21 @@ def extend_path(entries):
     sys.path[:0] = [entry for entry in entries if entry not in sys.path]
 
 
+def end_idle_threads():
+    """Threads that only wait, for an executor that nobody shut down, end soon."""
+    futures = sys.modules.get('concurrent.futures.thread')
+    if futures is not None:
+        futures._shutdown = True
+        for queue in list(futures._threads_queues.values()):
+            queue.put(None)
+    gc.collect()
+
+
+def run_exit_functions():
+    import atexit
+    atexit._run_exitfuncs()
+
+
 def flush_lines():
     """Output line by line, also where it is not a terminal."""
     for stream in (sys.stdout, sys.stderr):
@@ -149,7 +164,7 @@ def flush_lines():
 
 struct support {
   ref expression, memory_stats, tracemalloc_start, tracemalloc_stop, frames, import_name;
-  ref limit_recursion, extend_path, flush_lines, make_exception;
+  ref limit_recursion, extend_path, flush_lines, make_exception, end_idle_threads, run_exit_functions;
   ref new_loop, start_task, advance, cancel, run_once, run_until_woken, end_tasks, close_loop, drive, drive_alone;
 };
 
@@ -171,7 +186,7 @@ struct support {
   return {function("expression"),     function("memory_stats"),    function("tracemalloc_start"),
           function("tracemalloc_stop"), function("frames"),        function("import_name"),
           function("limit_recursion"), function("extend_path"),    function("flush_lines"),
-          function("make_exception"),
+          function("make_exception"), function("end_idle_threads"), function("run_exit_functions"),
           function("new_loop"),       function("start_task"),      function("advance"),
           function("cancel"),    function("run_once"),        function("run_until_woken"),
           function("end_tasks"),      function("close_loop"),      function("drive"),           function("drive_alone")};

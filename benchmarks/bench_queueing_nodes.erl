@@ -1,0 +1,108 @@
+%% Which node a call goes to when many nodes run a pool and what one knows of the
+%% others' load is a little old: four ways to choose, simulated. Seeded, as all of this.
+-module(bench_queueing_nodes).
+
+-export([run/1]).
+
+%% `nodes' of `workers' each, to whom calls come at random times; each node tells its load
+%% (calls in the pool) every `every'; who chooses is one of `callers' nodes, any with the
+%% same chance, and knows what was told, and what it has sent since.
+%%
+%% `choice': random; least (of all, as told); least_corrected (as told, and what this
+%% caller sent there since); two, two_corrected (the same of two nodes at random).
+-type opts() :: #{nodes := pos_integer(), workers := pos_integer(), callers := pos_integer(),
+                  load := float(), service := float(), every := float(),
+                  choice := choice(), calls => pos_integer()}.
+
+-type choice() :: random | least | least_corrected | two | two_corrected.
+
+-record(sim, {opts, random, now = 0.0, next_told = 0.0, told, sent = #{}, pools, busy = gb_sets:new(), times = []}).
+
+%% {mean, 99th percentile} of the time that a call waits at the node it was sent to.
+-spec run(opts()) -> {float(), float()}.
+run(#{nodes := Nodes, workers := Workers, load := Load, service := Service} = Opts) ->
+    Calls = maps:get(calls, Opts, 100000),
+    Empty = maps:from_list([{Node, 0} || Node <- lists:seq(1, Nodes)]),
+    Sim = #sim{opts = Opts, random = rand:seed_s(exsss, 20), told = Empty,
+               pools = maps:map(fun(_, _) -> {0, gb_sets:from_list([{0.0, N} || N <- lists:seq(1, Workers)])} end, Empty)},
+    Gap = Service / (Load * Nodes * Workers),
+    Times = lists:nthtail(Calls div 10, lists:reverse((calls(Calls, Gap, Sim))#sim.times)),
+    Sorted = lists:sort(Times),
+    {lists:sum(Times) / length(Times), bench_queueing_sim:percentile(Sorted, 99)}.
+
+calls(0, _Gap, Sim) ->
+    Sim;
+calls(Left, Gap, #sim{now = Now, random = Random, opts = #{service := Service, callers := Callers}} = Sim) ->
+    {After, Random1} = bench_queueing_sim:gap({exponential, Gap}, Random),
+    {Work, Random2} = bench_queueing_sim:gap({exponential, Service}, Random1),
+    {Caller, Random3} = rand:uniform_s(Callers, Random2),
+    Current = tell(depart(Sim#sim{now = Now + After, random = Random3})),
+    {Node, Chosen} = choose(Caller, Current),
+    calls(Left - 1, Gap, serve(Node, Work, sent(Caller, Node, Chosen))).
+
+%% First come first served: who comes gets the worker that is free first.
+serve(Node, Work, #sim{now = Now, pools = Pools, busy = Busy, times = Times} = Sim) ->
+    #{Node := {In, Workers}} = Pools,
+    {{Free, Worker}, Others} = gb_sets:take_smallest(Workers),
+    Start = max(Now, Free),
+    End = Start + Work,
+    Sim#sim{pools = Pools#{Node := {In + 1, gb_sets:add_element({End, Worker}, Others)}},
+            busy = gb_sets:add_element({End, Node, Worker}, Busy),
+            times = [Start - Now | Times]}.
+
+depart(#sim{now = Now, busy = Busy, pools = Pools} = Sim) ->
+    case gb_sets:is_empty(Busy) orelse gb_sets:smallest(Busy) of
+        {End, Node, _} when End =< Now ->
+            #{Node := {In, Workers}} = Pools,
+            depart(Sim#sim{busy = gb_sets:delete_any(gb_sets:smallest(Busy), Busy),
+                           pools = Pools#{Node := {In - 1, Workers}}});
+        _ ->
+            Sim
+    end.
+
+tell(#sim{now = Now, next_told = Next, pools = Pools, opts = #{every := Every}} = Sim) when Now >= Next ->
+    Sim#sim{told = maps:map(fun(_, {In, _}) -> In end, Pools), sent = #{},
+            next_told = later(Next, Every, Now)};
+tell(Sim) ->
+    Sim.
+
+%% Zero: always.
+later(_Next, Every, Now) when Every == 0 -> Now;
+later(Next, Every, Now) -> Next + Every * (floor((Now - Next) / Every) + 1).
+
+sent(Caller, Node, #sim{sent = Sent} = Sim) ->
+    Sim#sim{sent = Sent#{{Caller, Node} => maps:get({Caller, Node}, Sent, 0) + 1}}.
+
+choose(Caller, #sim{opts = #{choice := Choice, nodes := Nodes}, told = Told, sent = Sent, random = Random} = Sim) ->
+    Load = fun(Node) ->
+               map_get(Node, Told) + case lists:member(Choice, [least_corrected, two_corrected]) of
+                                         true -> maps:get({Caller, Node}, Sent, 0);
+                                         false -> 0
+                                     end
+           end,
+    {Node, After} = if
+                        Choice =:= random -> rand:uniform_s(Nodes, Random);
+                        Choice =:= two; Choice =:= two_corrected -> of_two(Nodes, Random, Load);
+                        true -> of_all(Nodes, Random, Load)
+                    end,
+    {Node, Sim#sim{random = After}}.
+
+of_two(Nodes, Random, Load) ->
+    {One, Random1} = rand:uniform_s(Nodes, Random),
+    {Step, Random2} = rand:uniform_s(Nodes - 1, Random1),
+    {least([One, (One + Step - 1) rem Nodes + 1], Load), Random2}.
+
+%% Of those that are equal one by chance.
+of_all(Nodes, Random, Load) ->
+    {First, After} = rand:uniform_s(Nodes, Random),
+    {least([(First + N) rem Nodes + 1 || N <- lists:seq(1, Nodes)], Load), After}.
+
+least([First | Nodes], Load) ->
+    {_, Best} = lists:foldl(fun(Node, {Least, _} = Found) ->
+                                case Load(Node) of
+                                    Less when Less < Least -> {Less, Node};
+                                    _ -> Found
+                                end
+                            end,
+                            {Load(First), First}, Nodes),
+    Best.
