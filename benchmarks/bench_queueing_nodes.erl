@@ -1,5 +1,6 @@
 %% Which node a call goes to when many nodes run a pool and what one knows of the
-%% others' load is a little old: four ways to choose, simulated. Seeded, as all of this.
+%% others' load is a little old: four ways to choose, simulated. The same calls for
+%% each of them.
 -module(bench_queueing_nodes).
 
 -export([run/1]).
@@ -21,9 +22,9 @@
 %% {mean, 99th percentile} of the time that a call waits at the node it was sent to.
 -spec run(opts()) -> {float(), float()}.
 run(#{nodes := Nodes, workers := Workers, load := Load, service := Service} = Opts) ->
-    Calls = maps:get(calls, Opts, 100000),
+    Calls = maps:get(calls, Opts, 40000),
     Empty = maps:from_list([{Node, 0} || Node <- lists:seq(1, Nodes)]),
-    Sim = #sim{opts = Opts, random = rand:seed_s(exsss, 20), told = Empty,
+    Sim = #sim{opts = Opts, random = bench_queueing_sim:seed(maps:remove(choice, Opts)), told = Empty,
                pools = maps:map(fun(_, _) -> {0, gb_sets:from_list([{0.0, N} || N <- lists:seq(1, Workers)])} end, Empty)},
     Gap = Service / (Load * Nodes * Workers),
     Times = lists:nthtail(Calls div 10, lists:reverse((calls(Calls, Gap, Sim))#sim.times)),

@@ -1,6 +1,6 @@
 %% A pool that exists in arithmetic only: its queues, its bounds and its time-outs, event
-%% by event. Random numbers are those of a fixed seed, so the same options give the same
-%% result, digit by digit.
+%% by event. The seed of the random numbers is made of the options, so that the same options give
+%% the same result, digit by digit.
 %%
 %% The discipline is the pool's: one lane that all workers share and one for each worker,
 %% first come first served within a lane; a worker that is free takes the older of the two
@@ -8,7 +8,7 @@
 %% a call whose time is over leaves its lane.
 -module(bench_queueing_sim).
 
--export([run/1, gil/4, gap/2, percentile/2]).
+-export([run/1, gil/4, gap/2, seed/1, percentile/2]).
 -export_type([opts/0, distribution/0]).
 
 -type distribution() :: {constant | exponential | hyperexponential, Mean :: float()}.
@@ -21,12 +21,15 @@
                   max_queue => pos_integer() | infinity, timeout => float() | infinity,
                   when_over => interrupted | sleeps_on, bound => float(), calls => pos_integer()}.
 
+-define(EMPTY, {0, queue:new()}).
+
 -record(sim, {workers, gaps, service, max_queue, timeout, when_over, bound, random,
               now = 0.0, arrival = 0.0, left, uncounted,
-              lanes = #{}, tickets = 0, idle, busy = gb_sets:new(),
+              lanes = #{}, waiting = 0, tickets = 0, idle, busy = gb_sets:new(),
               began = 0.0, area = 0.0, work = 0.0,
               offered = 0, refused = 0, late = 0, waits = [], times = []}).
 
+%% In `lanes': {how many wait, queue:queue(#call{})}.
 -record(call, {ticket, arrived, service, counted}).
 
 %% `waits' and `times' (from arrival to answer) are of the calls that were served in time,
@@ -39,7 +42,7 @@ run(#{workers := Workers, gaps := Gaps, service := Service} = Opts) ->
                       timeout = maps:get(timeout, Opts, infinity),
                       when_over = maps:get(when_over, Opts, interrupted),
                       bound = maps:get(bound, Opts, 0.0),
-                      random = rand:seed_s(exsss, 20),
+                      random = seed(Opts),
                       left = Calls, uncounted = Calls div 10,
                       idle = lists:seq(1, Workers)}),
     Time = Final#sim.now - Final#sim.began,
@@ -78,9 +81,8 @@ step(#sim{busy = Busy, arrival = Arrival} = Sim) ->
     end.
 
 forward(Now, #sim{now = Before, uncounted = 0, area = Area, work = Work} = Sim) ->
-    Waiting = lists:sum([queue:len(Lane) || Lane <- maps:values(Sim#sim.lanes)]),
     Busy = Sim#sim.workers - length(Sim#sim.idle),
-    Sim#sim{now = Now, area = Area + Waiting * (Now - Before), work = Work + Busy * (Now - Before)};
+    Sim#sim{now = Now, area = Area + Sim#sim.waiting * (Now - Before), work = Work + Busy * (Now - Before)};
 forward(Now, Sim) ->
     Sim#sim{now = Now, began = Now}.
 
@@ -115,14 +117,14 @@ admit(Call, Lane, #sim{idle = Idle} = Sim) ->
 
 enqueue(Call, Lane, #sim{max_queue = Max, workers = Workers} = Before) ->
     Sim = expire(Lane, Before),
-    Waiting = maps:get(Lane, Sim#sim.lanes, queue:new()),
+    {Length, _} = maps:get(Lane, Sim#sim.lanes, ?EMPTY),
     Room = case {Max, Lane} of
                {infinity, _} -> infinity;
                {_, any} -> Max * Workers;
                {_, _} -> Max
            end,
-    case queue:len(Waiting) < Room of
-        true -> Sim#sim{lanes = (Sim#sim.lanes)#{Lane => queue:in(Call, Waiting)}};
+    case Length < Room of
+        true -> append(Call, Lane, Sim);
         false when Call#call.counted -> Sim#sim{refused = Sim#sim.refused + 1};
         false -> Sim
     end.
@@ -130,13 +132,24 @@ enqueue(Call, Lane, #sim{max_queue = Max, workers = Workers} = Before) ->
 %% All have the same time-out: those that are over are at the front.
 expire(_Lane, #sim{timeout = infinity} = Sim) ->
     Sim;
-expire(Lane, #sim{now = Now, timeout = Timeout, lanes = Lanes} = Sim) ->
-    Waiting = maps:get(Lane, Lanes, queue:new()),
-    case queue:peek(Waiting) of
-        {value, #call{arrived = Arrived} = Call} when Arrived + Timeout =< Now ->
-            expire(Lane, late(Call, Sim#sim{lanes = Lanes#{Lane := queue:drop(Waiting)}}));
-        _ ->
-            Sim
+expire(Lane, #sim{now = Now, timeout = Timeout} = Sim) ->
+    case front(Lane, Sim) of
+        #call{arrived = Arrived} = Call when Arrived + Timeout =< Now -> expire(Lane, late(Call, drop(Lane, Sim)));
+        _ -> Sim
+    end.
+
+append(Call, Lane, #sim{lanes = Lanes, waiting = Waiting} = Sim) ->
+    {Length, Queue} = maps:get(Lane, Lanes, ?EMPTY),
+    Sim#sim{lanes = Lanes#{Lane => {Length + 1, queue:in(Call, Queue)}}, waiting = Waiting + 1}.
+
+drop(Lane, #sim{lanes = Lanes, waiting = Waiting} = Sim) ->
+    #{Lane := {Length, Queue}} = Lanes,
+    Sim#sim{lanes = Lanes#{Lane := {Length - 1, queue:drop(Queue)}}, waiting = Waiting - 1}.
+
+front(Lane, #sim{lanes = Lanes}) ->
+    case Lanes of
+        #{Lane := {Length, Queue}} when Length > 0 -> queue:get(Queue);
+        _ -> none
     end.
 
 late(#call{counted = true}, Sim) -> Sim#sim{late = Sim#sim.late + 1};
@@ -144,14 +157,12 @@ late(_Call, Sim) -> Sim.
 
 %% The older of the two fronts.
 free(Worker, Before) ->
-    #sim{lanes = Lanes, idle = Idle} = Sim = expire(Worker, expire(any, Before)),
-    Fronts = [{Ticket, Lane, Call} || Lane <- [any, Worker], is_map_key(Lane, Lanes),
-                                      {value, #call{ticket = Ticket} = Call} <- [queue:peek(map_get(Lane, Lanes))]],
-    case lists:sort(Fronts) of
-        [{_, Lane, Call} | _] ->
-            start(Call, Worker, Sim#sim{lanes = Lanes#{Lane := queue:drop(map_get(Lane, Lanes))}});
-        [] ->
-            Sim#sim{idle = [Worker | Idle]}
+    Sim = expire(Worker, expire(any, Before)),
+    case {front(any, Sim), front(Worker, Sim)} of
+        {none, none} -> Sim#sim{idle = [Worker | Sim#sim.idle]};
+        {none, Own} -> start(Own, Worker, drop(Worker, Sim));
+        {#call{ticket = Any}, #call{ticket = Earlier} = Own} when Earlier < Any -> start(Own, Worker, drop(Worker, Sim));
+        {Shared, _} -> start(Shared, Worker, drop(any, Sim))
     end.
 
 start(#call{arrived = Arrived, service = Service} = Call, Worker, #sim{now = Now, timeout = Timeout} = Sim) ->
@@ -170,6 +181,11 @@ start(#call{arrived = Arrived, service = Service} = Call, Worker, #sim{now = Now
     end.
 
 %% Chance ----------------------------------------------------------------------------
+
+%% Each simulation its own numbers, or all would err to the same side.
+-spec seed(term()) -> rand:state().
+seed(Opts) ->
+    rand:seed_s(exsss, erlang:phash2(Opts)).
 
 -spec gap(distribution(), rand:state()) -> {float(), rand:state()}.
 gap({constant, Mean}, Random) ->
@@ -196,7 +212,7 @@ gil(Workers, Outside, Inside, Calls) ->
                                          {Time, After} = gap({exponential, Outside}, Random),
                                          {{Time, Worker}, After}
                                      end,
-                                     rand:seed_s(exsss, 20), lists:seq(1, Workers)),
+                                     seed({Workers, Outside, Inside}), lists:seq(1, Workers)),
     held(gb_sets:from_list(Ready), Outside, Inside, 0.0, 0.0, Calls, Calls, Random).
 
 held(_Ready, _Outside, _Inside, Now, Held, 0, Calls, _Random) ->

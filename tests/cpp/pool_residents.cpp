@@ -96,7 +96,7 @@ class test_resident final : public pool::resident {
   [[nodiscard]] bool over() const noexcept override { return told_->over; }
 
  private:
-  ~test_resident() { told_->gone = true; }
+  ~test_resident() override { told_->gone = true; }
 
   void take_values(pool::thread_worker& on) {
     try {

@@ -60,7 +60,7 @@ class function_job final : public pool::job {
   [[nodiscard]] bool discarded() const { return discarded_; }
 
  private:
-  ~function_job() = default;
+  ~function_job() override = default;
 
   std::function<std::string(pool::thread_worker&)> body_;
   std::promise<std::string> answer_;

@@ -33,7 +33,7 @@ class call_job final : public pool::job {
   explicit call_job(std::shared_ptr<pool::worker_pool> pool) noexcept : pool_(std::move(pool)) {}
   call_job(const call_job&) = delete;
   call_job& operator=(const call_job&) = delete;
-  ~call_job() = default;
+  ~call_job() override = default;
 
   // `asked` and `to.tag` are terms of `env`. `heavy`: they are too big to travel with the answer.
   void prepare(env_ptr env, const request<ERL_NIF_TERM>& asked, address to, bool heavy) {

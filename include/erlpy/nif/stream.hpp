@@ -1,7 +1,8 @@
 // A Python iterable that a process steps: the coroutine, what is asked of it, and the messages about it.
 //
-// The core lives with one worker, where alone the coroutine runs; schedulers only ask (pull, push, close,
-// abandon). The term that Erlang holds is a handle in front of it: without its owner, or without anybody
+// The core is what schedulers ask (pull, push, close, abandon), and what tells the owner; what runs the
+// iterable is its subclass: stepped_stream where the worker is a thread of this process (local_stream), and
+// remote_stream where it is another process. It lives with one worker. The term that Erlang holds is a handle in front of it: without its owner, or without anybody
 // who holds it, the stream closes. The messages:
 //   {py_stream, Tag, Values, more}          part of what a pull asked for
 //   {py_stream, Tag, Values, stop}          the last part
@@ -27,8 +28,8 @@
 #include <erlpy/nif/resource.hpp>
 #include <erlpy/nif/scratch.hpp>
 #include <erlpy/nif/stream_chunk.hpp>
-#include <erlpy/pool/thread_pool.hpp>
-#include <erlpy/stream/iterate_async.hpp>
+#include <erlpy/pool/worker_pool.hpp>
+#include <erlpy/stream/iterate.hpp>
 #include <erlpy/stream/signals.hpp>
 
 namespace erlpy::nif {
@@ -41,7 +42,7 @@ struct stream_settings {
   bool keep_atoms = false;
 };
 
-class stream_core final : public pool::resident {
+class stream_core : public pool::resident {
  public:
   enum class shape : std::uint8_t { pull, push_plain, push_told };  // push_told: the end is as of a pull
 
@@ -55,15 +56,12 @@ class stream_core final : public pool::resident {
     bool tell_end = false;     // the end comes with the values before it, not when one asks next
   };
 
-  stream_core(std::shared_ptr<pool::worker_pool> pool, pool::thread_worker& home, stream_settings settings)
-      : pool_(std::move(pool)), home_(std::static_pointer_cast<pool::thread_worker>(home.shared_from_this())), settings_(settings) {
+  stream_core(std::shared_ptr<pool::worker_pool> pool, pool::worker& home, stream_settings settings)
+      : pool_(std::move(pool)), home_(home.weak_from_this()), settings_(settings) {
     (void)claim();  // nothing to answer yet
   }
   stream_core(const stream_core&) = delete;
   stream_core& operator=(const stream_core&) = delete;
-
-  // On the worker, from the job that made the object: opens an iterator of it. Errors: what that raises.
-  void open(pool::thread_worker& on, const python::ref& object);
 
   // Asking; on a scheduler, by the owner -----------------------------------------------------------------
 
@@ -88,10 +86,6 @@ class stream_core final : public pool::resident {
 
   // pool::resident -----------------------------------------------------------------------------------------
 
-  void run(pool::worker& on) noexcept override { proceed(on); }
-  void proceed(pool::worker& runner) noexcept override;
-  void lose_loop(pool::worker& runner) noexcept override;
-  void evict(pool::worker& runner, pool::refusal why) noexcept override;
   void refuse(pool::refusal why) noexcept override;
   void discard() noexcept override {}
   void retain() noexcept override { shares_.fetch_add(1, std::memory_order_relaxed); }
@@ -99,16 +93,15 @@ class stream_core final : public pool::resident {
     if (shares_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
   [[nodiscard]] bool asynchronous() const noexcept override { return asynchronous_; }
-  void cancel_step(bool by_force) noexcept override;
   [[nodiscard]] bool to_interrupt() noexcept override { return !interrupted_.exchange(true); }
   [[nodiscard]] bool over() const noexcept override { return over_.load(std::memory_order_acquire); }
 
- private:
+ protected:
   // What whoever asks next is told. It changes once from `live`, and to `over` when it was told. `telling`: of
   // a stream that is read ahead; the message is on its way.
   enum class fate : std::uint8_t { live, due, telling, over, replaced, stopped };
 
-  ~stream_core() = default;
+  ~stream_core() override = default;
 
   // On a scheduler.
   [[nodiscard]] ERL_NIF_TERM demanded(ErlNifEnv* env, std::uint64_t count);
@@ -117,19 +110,23 @@ class stream_core final : public pool::resident {
   void end_soon(stream::signals::asked before) noexcept;
   [[nodiscard]] resource_ptr<stream_watch> watch_owner(ErlNifEnv* env);
 
-  // On the worker.
-  [[nodiscard]] bool produce(pool::thread_worker& on);
-  [[nodiscard]] bool take_step(pool::thread_worker& on, stream::progress& now);
-  [[nodiscard]] stream::command asked_command(pool::thread_worker& on);
-  void add_value(pool::thread_worker& on);
+  // On the worker's thread; see stepped_stream.
+  void enter(pool::worker& on);
+  void leave() noexcept;
+  void lend() noexcept { chunks_.lend(); }
+  void recover() { chunks_.recover(); }
+  [[nodiscard]] stream::step asked_step() noexcept { return std::exchange(order_.what, stream::step::next); }
   void flush(bool more);
-  void end_as_done(pool::thread_worker& on);
-  void end_as_error(pool::thread_worker& on);
-  [[nodiscard]] ERL_NIF_TERM error_of_current(ErlNifEnv* env, pool::thread_worker& on) const;
-  void finish(pool::thread_worker& on);
-  void close_up(pool::thread_worker& on) noexcept;
-  void wait_for_step(pool::thread_worker& on, bool waiting) noexcept {
-    if (std::exchange(waiting_, waiting) != waiting) on.wait_for_step(waiting);
+  void ended();
+  void settled() noexcept {
+    if (orphaned_) drop();
+  }
+  // A value, built in this environment.
+  [[nodiscard]] ErlNifEnv* value_env() noexcept { return chunks_.mine().env.get(); }
+  void put_term(ERL_NIF_TERM value);
+  // An answer that is not an end.
+  void tell_refused(ErlNifEnv* env, ERL_NIF_TERM error) {
+    if (claim()) send_end(env, enif_make_list(env, 0), error);
   }
 
   // Both.
@@ -139,6 +136,8 @@ class stream_core final : public pool::resident {
   }
   // The first stands, unless it is overruled.
   void end_as(ERL_NIF_TERM end, bool overrule = false);
+  // {error, Reason}; a time-out that its owner has claimed already is the reason.
+  void end_as_failed(ErlNifEnv* env, ERL_NIF_TERM error);
   [[nodiscard]] fate once_sent() const noexcept {
     return order_.how == shape::push_told ? fate::telling : fate::over;
   }
@@ -155,10 +154,6 @@ class stream_core final : public pool::resident {
     const std::lock_guard lock(mutex_);
     return static_cast<bool>(closer_);
   }
-  void set_driving(python::ref driving) {
-    const std::lock_guard lock(mutex_);
-    std::swap(driving_, driving);
-  }
   void send_end(ErlNifEnv* env, ERL_NIF_TERM values, ERL_NIF_TERM end) noexcept;
   void tell_closer() noexcept;
   [[nodiscard]] ERL_NIF_TERM copy_tag(ErlNifEnv* env) const noexcept { return enif_make_copy(env, order_.tag); }
@@ -173,7 +168,7 @@ class stream_core final : public pool::resident {
   }
 
   const std::shared_ptr<pool::worker_pool> pool_;
-  const std::weak_ptr<pool::thread_worker> home_;
+  const std::weak_ptr<pool::worker> home_;
   const stream_settings settings_;
   std::atomic<std::size_t> shares_{0};
   stream::signals signals_;
@@ -189,17 +184,10 @@ class stream_core final : public pool::resident {
   chunk_exchange chunks_;
 
   // The worker's.
-  stream::iteration steps_;
-  python::ref iterator_;  // null: it has ended
   bool asynchronous_ = false;
-  bool stepped_ = false;
-  bool waiting_ = false;  // for a step of the task
-  bool closing_ = false;
-  bool evicted_ = false;
   std::uint64_t made_ = 0;  // values since the signals were settled
 
   std::mutex mutex_;  // what follows; a leaf
-  python::ref driving_;  // what steps an async iterator
   bool closed_ = false;
   env_ptr closer_;  // who closes it wants to know: the tag
   ERL_NIF_TERM closer_tag_ = 0;
@@ -211,6 +199,6 @@ class stream_core final : public pool::resident {
 }  // namespace erlpy::nif
 
 #include <erlpy/nif/stream_asking.hpp>
-#include <erlpy/nif/stream_producing.hpp>
+#include <erlpy/nif/stream_telling.hpp>
 
 #endif

@@ -126,16 +126,6 @@ inline void stream_core::end_soon(stream::signals::asked before) noexcept {
   if (before == stream::signals::asked::busy) pool_->interrupt_resident(home, *this);
 }
 
-inline void stream_core::cancel_step(bool by_force) noexcept {
-  python::ref driving;
-  {
-    const std::lock_guard lock(mutex_);
-    driving = driving_;
-  }
-  if (!driving) return;
-  if (const auto home = home_.lock()) home->cancel(driving.get(), by_force);
-}
-
 inline void stream_core::refuse(pool::refusal why) noexcept {
   settle_fate(why == pool::refusal::replaced ? fate::replaced : fate::stopped);
   if (claim()) {

@@ -9,7 +9,7 @@
 
 #include <erlpy/nif/library.hpp>
 #include <erlpy/nif/resource.hpp>
-#include <erlpy/nif/stream.hpp>
+#include <erlpy/nif/stream_local.hpp>
 
 namespace erlpy::nif {
 
@@ -55,9 +55,9 @@ class stream_opener final : public stream_maker {
       : on_(on), pool_(pool), settings_(settings) {}
 
   [[nodiscard]] ERL_NIF_TERM make_stream(ErlNifEnv* env, const python::ref& iterable) override {
-    pool::job_ptr core(new stream_core(pool_, on_, settings_));
-    auto& opened = static_cast<stream_core&>(*core);
-    opened.open(on_, iterable);
+    auto* const opened = new local_stream(pool_, on_, settings_);
+    pool::job_ptr core(opened);
+    opened->open(on_, iterable);
     const auto handle = resource_ptr<stream_handle>::make(library::current().streams, std::move(core));
     // Where the owner is gone already the handle goes unread, and closes the stream.
     (void)enif_monitor_process(nullptr, handle.get(), &settings_.owner, nullptr);

@@ -76,7 +76,7 @@ class job {
   [[nodiscard]] const std::atomic<bool>& stop_flag() const noexcept { return stop_; }
 
  protected:
-  ~job() = default;
+  virtual ~job() = default;
 
  private:
   friend class job_list;
@@ -111,7 +111,7 @@ class resident : public job {
   virtual void evict(worker& from, refusal why) noexcept = 0;
 
  protected:
-  ~resident() = default;
+  ~resident() override = default;
 };
 
 // Shared ownership of a job.

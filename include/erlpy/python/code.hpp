@@ -21,19 +21,23 @@ namespace erlpy::python {
 [[nodiscard]] inline ref make_namespace(const std::string& wanted) {
   PyObject* const modules = PyImport_GetModuleDict();
   ref name = make_str(wanted);
-  for (int count = 2; PyDict_Contains(modules, name.get()) != 0; ++count)
+  for (int count = 2;; ++count) {
+    const ref module = checked(PyModule_NewObject(name.get()));
+    checked_status(PyDict_SetItemString(PyModule_GetDict(module.get()), "__builtins__", PyEval_GetBuiltins()));
+    // One step, for another thread may want the same name.
+    PyObject* const there = PyDict_SetDefault(modules, name.get(), module.get());
+    if (there == nullptr) throw exception::fetch();
+    if (there == module.get()) return module;
     name = make_str(wanted + std::to_string(count));
-  const ref module = checked(PyModule_NewObject(name.get()));
-  checked_status(PyDict_SetItemString(PyModule_GetDict(module.get()), "__builtins__", PyEval_GetBuiltins()));
-  checked_status(PyDict_SetItem(modules, name.get(), module.get()));
-  return module;
+  }
 }
 
 // Takes a namespace out of sys.modules again, if it is still there.
 inline void forget_namespace(PyObject* module) {
   PyObject* const modules = PyImport_GetModuleDict();
   const ref name = checked(PyModule_GetNameObject(module));
-  if (PyDict_GetItemWithError(modules, name.get()) == module) checked_status(PyDict_DelItem(modules, name.get()));
+  const ref there = ref::steal(compat::dict_item(modules, name.get()));
+  if (there.get() == module) checked_status(PyDict_DelItem(modules, name.get()));
 }
 
 // Runs statements in UTF-8, whatever a coding comment in them says. Errors: python::exception; source
@@ -73,10 +77,8 @@ inline void exec_code(PyObject* module, std::string_view text) {
   const ref function = checked(PyEval_EvalCode(code.get(), globals, globals));
   const ref values = checked(PyTuple_New(count));
   for (Py_ssize_t i = 0; i < count; ++i) {
-    PyObject* value = PyDict_GetItemWithError(locals, PyTuple_GET_ITEM(names.get(), i));
-    if (value == nullptr) throw exception::fetch();
-    Py_INCREF(value);
-    PyTuple_SET_ITEM(values.get(), i, value);
+    ref value = checked(compat::dict_item(locals, PyTuple_GET_ITEM(names.get(), i)));
+    PyTuple_SET_ITEM(values.get(), i, value.release());
   }
   return checked(PyObject_Call(function.get(), values.get(), nullptr));
 }

@@ -19,17 +19,42 @@
 
 namespace erlpy::python::compat {
 
+// Whether this is a build without a GIL: threads that are attached to one interpreter run at the same time.
 #ifdef Py_GIL_DISABLED
 inline constexpr bool free_threaded = true;
 #else
 inline constexpr bool free_threaded = false;
 #endif
 
+// Attached: whether threads of this interpreter run one at a time. A build without a GIL has one all the
+// same as soon as an extension is imported that does not say that it can do without, or if it was told so
+// (PYTHON_GIL=1).
+[[nodiscard]] inline bool gil_in_force() noexcept {
+#ifdef Py_GIL_DISABLED
+  PyObject* const ask = PySys_GetObject("_is_gil_enabled");
+  PyObject* const answer = ask == nullptr ? nullptr : PyObject_CallNoArgs(ask);
+  const bool in_force = answer == Py_True;
+  if (answer == nullptr) PyErr_Clear();
+  Py_XDECREF(answer);
+  return in_force;
+#else
+  return true;
+#endif
+}
+
 // Whether each sub-interpreter has a GIL of its own, and so runs beside the others.
 #if PY_VERSION_HEX >= 0x030C0000
 inline constexpr bool own_gil = true;
 #else
 inline constexpr bool own_gil = false;
+#endif
+
+// Whether an extension that refuses sub-interpreters is initialised in one before it is refused there, with a
+// GIL of its own: see detail/extension_guard.hpp.
+#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+inline constexpr bool refuses_extensions_late = true;
+#else
+inline constexpr bool refuses_extensions_late = false;
 #endif
 
 // Makes a sub-interpreter, with a GIL of its own where that exists. Attached to the main interpreter, with a
@@ -192,33 +217,61 @@ inline void set_raised_exception(PyObject* value) noexcept {
 
 // The item of a list as a new reference; null, without an exception, past its end.
 [[nodiscard]] inline PyObject* list_item(PyObject* list, Py_ssize_t index) noexcept {
-#ifdef Py_GIL_DISABLED
-  PyObject* item = PyList_GetItemRef(list, index);
-  if (item == nullptr) PyErr_Clear();
-  return item;
-#else
   if (index >= PyList_GET_SIZE(list)) return nullptr;
   PyObject* item = PyList_GET_ITEM(list, index);
   Py_XINCREF(item);
   return item;
-#endif
 }
 
 // The next entry of a dict as new references; false at its end. Safe, though perhaps not complete, if
 // the dict changes between two calls.
 [[nodiscard]] inline bool dict_next(PyObject* dict, Py_ssize_t& position, PyObject*& key,
                                     PyObject*& value) noexcept {
-  bool found = false;
+  if (PyDict_Next(dict, &position, &key, &value) == 0) return false;
+  Py_INCREF(key);
+  Py_INCREF(value);
+  return true;
+}
+
+// What a dict holds at one moment, whatever other threads do to it meanwhile: a new tuple of a key, its
+// value, the next key, ...; null with an exception set. It is hidden from the garbage collector.
+[[nodiscard]] inline PyObject* dict_entries(PyObject* dict) noexcept {
+  for (;;) {
+    const Py_ssize_t places = 2 * PyDict_GET_SIZE(dict);
+    PyObject* const entries = PyTuple_New(places);
+    if (entries == nullptr || places == 0) return entries;
+    PyObject_GC_UnTrack(entries);
+    Py_ssize_t filled = 0;
 #ifdef Py_GIL_DISABLED
-  Py_BEGIN_CRITICAL_SECTION(dict);
+    Py_BEGIN_CRITICAL_SECTION(dict);
 #endif
-  found = PyDict_Next(dict, &position, &key, &value) != 0;
-  if (found) {
-    Py_INCREF(key);
-    Py_INCREF(value);
-  }
+    Py_ssize_t position = 0;
+    PyObject* key = nullptr;
+    PyObject* value = nullptr;
+    while (2 * PyDict_GET_SIZE(dict) == places && filled < places &&
+           PyDict_Next(dict, &position, &key, &value) != 0) {
+      Py_INCREF(key);
+      PyTuple_SET_ITEM(entries, filled++, key);
+      Py_INCREF(value);
+      PyTuple_SET_ITEM(entries, filled++, value);
+    }
 #ifdef Py_GIL_DISABLED
-  Py_END_CRITICAL_SECTION();
+    Py_END_CRITICAL_SECTION();
+#endif
+    if (filled == places) return entries;
+    Py_DECREF(entries);  // another thread was there before
+  }
+}
+
+// The value of a key as a new reference; null, with an exception set if the key could not be looked up,
+// without one if it is not there.
+[[nodiscard]] inline PyObject* dict_item(PyObject* dict, PyObject* key) noexcept {
+  PyObject* found = nullptr;
+#if PY_VERSION_HEX >= 0x030D0000
+  PyDict_GetItemRef(dict, key, &found);
+#else
+  found = PyDict_GetItemWithError(dict, key);
+  Py_XINCREF(found);
 #endif
   return found;
 }

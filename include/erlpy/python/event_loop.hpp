@@ -5,9 +5,9 @@
 #ifndef ERLPY_PYTHON_EVENT_LOOP_HPP
 #define ERLPY_PYTHON_EVENT_LOOP_HPP
 
+#include <atomic>
 #include <chrono>
 #include <memory>
-#include <optional>
 
 #include <erlpy/detail/wake_pipe.hpp>
 #include <erlpy/python/call.hpp>
@@ -30,7 +30,10 @@ class event_loop {
   // Made anew if user code has closed it.
   [[nodiscard]] PyObject* get() {
     if (!loop_ || closed()) {
-      if (!pipe_) pipe_.emplace();
+      if (!pipe_) {
+        pipe_ = std::make_unique<const erlpy::detail::wake_pipe>();
+        shown_pipe_.store(pipe_.get(), std::memory_order_release);
+      }
       const ref descriptor = checked(PyLong_FromLong(pipe_->reading_end()));
       loop_ = call(helpers().new_loop.get(), descriptor.get());
     }
@@ -72,8 +75,8 @@ class event_loop {
   // Another attached thread may call this: the task, or the step of a drive(), is cancelled as soon as the
   // loop runs. By force: of a drive() the task.
   [[nodiscard]] bool cancel(PyObject* task, bool by_force) const noexcept {
-    const ref done = ref::steal(PyObject_CallFunctionObjArgs(helpers().cancel.get(), loop_.get(), task,
-                                                             by_force ? Py_True : Py_False, nullptr));
+    const ref done = ref::steal(
+        PyObject_CallFunctionObjArgs(helpers().cancel.get(), task, by_force ? Py_True : Py_False, nullptr));
     if (!done) PyErr_Clear();
     return static_cast<bool>(done);
   }
@@ -89,10 +92,10 @@ class event_loop {
   }
   // Any thread, without the GIL.
   void wake() const noexcept {
-    if (pipe_) pipe_->wake();
+    if (const auto* const pipe = shown_pipe_.load(std::memory_order_acquire)) pipe->wake();
   }
   // After get(): what wakes the loop.
-  [[nodiscard]] const erlpy::detail::wake_pipe* pipe() const noexcept { return pipe_ ? &*pipe_ : nullptr; }
+  [[nodiscard]] const erlpy::detail::wake_pipe* pipe() const noexcept { return pipe_.get(); }
 
   // Takes what still runs to its end, within that time.
   void end_tasks(std::chrono::duration<double> limit) noexcept {
@@ -137,7 +140,8 @@ class event_loop {
 
   const interpreter& home_;
   ref loop_;
-  std::optional<erlpy::detail::wake_pipe> pipe_;
+  std::unique_ptr<const erlpy::detail::wake_pipe> pipe_;
+  std::atomic<const erlpy::detail::wake_pipe*> shown_pipe_{nullptr};  // the same, for other threads
 };
 
 }  // namespace erlpy::python

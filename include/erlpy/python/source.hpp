@@ -2,7 +2,8 @@
 //
 // The common exact types are told by one comparison each and run no user code. The rest may: properties,
 // buffer exporters, destructors. So every element is held while it is walked, sizes are looked at again
-// after each, and what user code raises comes out as python::exception. It runs attached to the
+// after each, and what user code raises comes out as python::exception. Without a GIL other threads may
+// change a container at any moment: there each is walked as it was at one. It runs attached to the
 // interpreter, on the context's thread.
 #ifndef ERLPY_PYTHON_SOURCE_HPP
 #define ERLPY_PYTHON_SOURCE_HPP
@@ -190,6 +191,12 @@ class source {
   template <class To>
   [[gnu::noinline]] typename To::value_type list(PyObject* object, To& to, const enclosing* outer) {
     const inside level(*this, object, outer);
+    if constexpr (compat::free_threaded) {
+      const ref elements = checked(PyList_AsTuple(object));
+      auto out = to.list(static_cast<std::size_t>(PyTuple_GET_SIZE(elements.get())));
+      push_all(elements.get(), out, &level.here);
+      return out.finish();
+    }
     const Py_ssize_t size = PyList_GET_SIZE(object);
     auto out = to.list(static_cast<std::size_t>(size));
     for (Py_ssize_t i = 0; i < size; ++i) {
@@ -206,21 +213,36 @@ class source {
   template <class To>
   [[gnu::noinline]] typename To::value_type tuple(PyObject* object, To& to, const enclosing* outer) {
     const inside level(*this, object, outer);
-    const Py_ssize_t size = PyTuple_GET_SIZE(object);
-    auto out = to.tuple(static_cast<std::size_t>(size));
+    auto out = to.tuple(static_cast<std::size_t>(PyTuple_GET_SIZE(object)));
+    push_all(object, out, &level.here);
+    return out.finish();
+  }
+
+  template <class Builder>
+  void push_all(PyObject* tuple, Builder& out, const enclosing* around) {
+    const Py_ssize_t size = PyTuple_GET_SIZE(tuple);
     for (Py_ssize_t i = 0; i < size; ++i) {
       guard_.tick();
-      PyObject* const element = PyTuple_GET_ITEM(object, i);
+      PyObject* const element = PyTuple_GET_ITEM(tuple, i);
       if (element == nullptr) detail::raise_changed("tuple");  // still under construction somewhere
       auto&& child = out.child();
-      out.push(value(element, child, &level.here));
+      out.push(value(element, child, around));
     }
-    return out.finish();
   }
 
   template <class To>
   [[gnu::noinline]] typename To::value_type dict(PyObject* object, To& to, const enclosing* outer) {
     const inside level(*this, object, outer);
+    if constexpr (compat::free_threaded) {
+      const ref entries = checked(compat::dict_entries(object));
+      const Py_ssize_t places = PyTuple_GET_SIZE(entries.get());
+      auto out = to.map(static_cast<std::size_t>(places / 2));
+      for (Py_ssize_t i = 0; i < places; i += 2) {
+        guard_.tick();
+        entry(PyTuple_GET_ITEM(entries.get(), i), PyTuple_GET_ITEM(entries.get(), i + 1), out, &level.here);
+      }
+      return out.finish();
+    }
     const Py_ssize_t size = PyDict_GET_SIZE(object);
     auto out = to.map(static_cast<std::size_t>(size));
     Py_ssize_t position = 0;
@@ -263,6 +285,11 @@ class source {
   template <class To>
   [[gnu::noinline]] typename To::value_type set(PyObject* object, To& to, const enclosing* outer) {
     const inside level(*this, object, outer);
+    ref copy;
+    if constexpr (compat::free_threaded) {
+      if (!PyFrozenSet_Check(object)) copy = checked(PyFrozenSet_New(object));
+      if (copy) object = copy.get();
+    }
     const Py_ssize_t size = PySet_GET_SIZE(object);
     auto out = to.set(static_cast<std::size_t>(size));
     // The slot of the built-in type: a subclass may have an __iter__ of its own.

@@ -19,8 +19,8 @@
 #include <utility>
 
 #include <erlpy/detail/thread.hpp>
-#include <erlpy/python/call.hpp>
-#include <erlpy/python/failure.hpp>
+#include <erlpy/python/detail/extension_guard.hpp>
+#include <erlpy/python/exception.hpp>
 #include <erlpy/python/gil.hpp>
 #include <erlpy/python/interpreter.hpp>
 #include <erlpy/python/runtime.hpp>
@@ -87,11 +87,8 @@ class subinterpreter : public std::enable_shared_from_this<subinterpreter> {
       fail(failed.what());
     }
     if (home_) {
-      {
-        const detached no_gil;
-        service_.serve(state->get());
-      }
-      home_->drops()->drain();
+      const detached no_gil;
+      service_.serve(state->get());
     }
     if (state) end(*state);
   }
@@ -102,6 +99,7 @@ class subinterpreter : public std::enable_shared_from_this<subinterpreter> {
     // The thread that imports it first is the main thread for `threading`, and has to outlive the others.
     const ref threading = checked(PyImport_ImportModule("threading"));
     if (!compat::own_gil) forget_shared_asyncio();
+    if (compat::refuses_extensions_late) detail::guard_extensions();
     auto home = std::make_shared<interpreter>([weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->service_.wake();
     });
@@ -125,10 +123,14 @@ class subinterpreter : public std::enable_shared_from_this<subinterpreter> {
       PyEval_SaveThread();
       PyEval_RestoreThread(outer.get());
     }
-    // `first` was made while the thread had another state: PyGILState_Ensure() would not find it.
-    state.emplace(first->interp);
-    PyThreadState_Clear(first);
-    PyThreadState_Delete(first);
+    if constexpr (compat::own_gil) {
+      state.emplace(first);
+    } else {
+      // It was made while the thread had another state: PyGILState_Ensure() would not find it.
+      state.emplace(first->interp);
+      PyThreadState_Clear(first);
+      PyThreadState_Delete(first);
+    }
   }
 
   // Before 3.12 `_asyncio` is one for all interpreters: it would raise the CancelledError of whichever imported it

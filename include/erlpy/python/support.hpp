@@ -14,9 +14,11 @@ namespace erlpy::python {
 
 namespace detail {
 inline constexpr const char* support_source = R"python(
+import _thread
 import gc
 import sys
 
+_path_lock = _thread.allocate_lock()
 _expressions = {}
 _expressions_limit = 1024
 _expression_length = 4096  # longer ones are not kept
@@ -136,7 +138,8 @@ def limit_recursion(cap):
 
 def extend_path(entries):
     """Puts what is not there yet in front of sys.path, in order."""
-    sys.path[:0] = [entry for entry in entries if entry not in sys.path]
+    with _path_lock:
+        sys.path[:0] = [entry for entry in entries if entry not in sys.path]
 
 
 def end_idle_threads():

@@ -13,10 +13,9 @@ namespace erlpy::python {
 // asynchronous exception for the thread finds no other.
 class thread_state {
  public:
-  explicit thread_state(PyInterpreterState* of) : state_(compat::new_thread_state(of)) {
-    if (state_ == nullptr) throw std::bad_alloc();
-    PyEval_RestoreThread(state_);
-  }
+  explicit thread_state(PyInterpreterState* of) : thread_state(made_for(of)) {}
+  // Takes over a state of the calling thread that is not attached.
+  explicit thread_state(PyThreadState* own) noexcept : state_(own) { PyEval_RestoreThread(state_); }
   thread_state(const thread_state&) = delete;
   thread_state& operator=(const thread_state&) = delete;
   ~thread_state() {
@@ -38,6 +37,12 @@ class thread_state {
   }
 
  private:
+  [[nodiscard]] static PyThreadState* made_for(PyInterpreterState* of) {
+    PyThreadState* const made = compat::new_thread_state(of);
+    if (made == nullptr) throw std::bad_alloc();
+    return made;
+  }
+
   PyThreadState* state_;
 };
 

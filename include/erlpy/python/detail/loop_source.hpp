@@ -8,7 +8,6 @@ namespace erlpy::python::detail {
 // asyncio is imported when it is first needed: the import takes some 50 ms.
 inline constexpr const char* loop_source = R"python(
 import collections.abc as _abc
-import weakref as _weakref
 
 
 class _Steps(_abc.Coroutine):
@@ -39,6 +38,11 @@ class _Steps(_abc.Coroutine):
 
     def __await__(self):
         return self._coroutine.__await__()
+
+
+class _DriveSteps(_Steps):
+    """Those of the task of a Drive."""
+    __slots__ = ()
 
 
 def new_loop(wake):
@@ -92,9 +96,9 @@ def advance(loop, task):
     return task.done()
 
 
-def cancel(loop, what, by_force):
+def cancel(what, by_force):
     """From another thread; `what` is a task or a Drive."""
-    loop.call_soon_threadsafe(what.task.cancel if by_force else what.cancel)
+    what.get_loop().call_soon_threadsafe(what.task.cancel if by_force else what.cancel)
 
 
 def run_once(loop):
@@ -112,7 +116,8 @@ def end_tasks(loop, limit):
     if loop.is_running() or loop.is_closed():
         return
     import asyncio
-    _wait(loop, asyncio.all_tasks(loop) & set(_drives), 0.8 * limit)
+    drives = {task for task in asyncio.all_tasks(loop) if isinstance(task.get_coro(), _DriveSteps)}
+    _wait(loop, drives, 0.8 * limit)
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()
@@ -164,6 +169,9 @@ class Drive:
         self._value = value
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
+
+    def get_loop(self):
+        return self.loop
 
     def cancel(self):
         """Cancels the step under way, once; the clean-up that this begins is not for cancelling."""
@@ -245,13 +253,9 @@ class Drive:
         return self._told()
 
 
-_drives = _weakref.WeakSet()
-
-
 def drive(loop, iterator, enter, leave, told):
     made = Drive(loop, iterator, told, False)
-    made.task = loop.create_task(_Steps(made.run(), enter, leave))
-    _drives.add(made.task)
+    made.task = loop.create_task(_DriveSteps(made.run(), enter, leave))
     return made
 
 

@@ -1,0 +1,238 @@
+%% What acts on this node for one process of another: it submits that process's calls as a process here
+%% would, and sends the answers there. So a binding to a worker, the objects that the process was given, and
+%% its streams belong to its agent, and end with it.
+%%
+%% The caller starts its agent with its first call (py_remote), through no process in between, and keeps it
+%% for the calls that follow. The agent ends with its caller, with the application, and by itself when it has
+%% had nothing to do for a while and holds nothing; whoever called at that moment knows by the exit reason
+%% that the call was not begun.
+-module(py_agent).
+-behaviour(gen_server).
+
+-include("py_pool.hrl").
+
+-export([start/3]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
+-export_type([call/0, message/0]).
+
+%% Raised with each change of the messages below.
+-define(VERSION, 1).
+%% Milliseconds without a message: then an agent that holds nothing ends, another sleeps.
+-define(IDLE, 5000).
+
+%% Name of the pool, worker, time and flags, as of py_opts, with the time known.
+-type call() :: {Pool :: atom(), Worker :: any | {pos_integer(), pos_integer()}, timeout(), Flags :: non_neg_integer()}.
+
+%% Alias is where the answer goes: {py_response, Alias, Answer} or {py_error, Alias, Reason} as from the native
+%% side, {py_refused, Alias, Reason} if nothing was begun. The answer to opening a stream is {ok, Host}. With Ack,
+%% another alias, that one is first told {py_answer, Ack, begun | {refused, Reason}}.
+-type message() :: {py_submit, Alias :: reference(), Ack :: none | reference(), What :: call | {stream, Prefetch :: non_neg_integer()},
+                    py_nif:op(), Objects :: [reference()], call()}
+                 | {py_abandon, Alias :: reference(), timeout | cancelled}
+                 | {py_ask, Alias :: reference(), {default_timeout, Pool :: atom()} | {release, py_nif:object()}}
+                 %% By the hosts of streams.
+                 | {py_opened, Alias :: reference(), Host :: pid()}
+                 | {py_hold, Alias :: reference(), [reference()]}.
+
+-record(call, {pool :: atom(),
+               job :: py_nif:job(),
+               timer :: reference() | none,
+               host :: pid() | none}).  % of a stream that is being opened
+
+%% `held': objects that the caller has, by the call or the stream that gave them.
+-record(state, {caller :: pid(),
+                caller_monitor :: reference(),
+                home_monitor :: reference(),
+                stopped = false :: boolean(),
+                calls = #{} :: #{reference() => #call{}},
+                streams = #{} :: #{reference() => pid()},
+                held = #{} :: #{py_nif:object() => reference()}}).
+
+%% Called on this node by the caller's. `none': for no pool in particular. Error: nobody was started.
+-spec start(Version :: pos_integer(), Caller :: pid(), Pool :: {pool, atom()} | none) ->
+          {ok, pid(), DefaultTimeout :: timeout()} | {error, {no_pool, atom()} | {version, pos_integer()}}.
+start(?VERSION, Caller, Wanted) ->
+    case {whereis(erlang_python_sup), default_timeout(Wanted)} of
+        {Home, Timeout} when is_pid(Home), Timeout =/= no_pool ->
+            {ok, Agent} = gen_server:start(?MODULE, {Caller, Home}, []),
+            {ok, Agent, Timeout};
+        _ ->
+            {error, {no_pool, name(Wanted)}}
+    end;
+start(_Version, _Caller, _Wanted) ->
+    {error, {version, ?VERSION}}.
+
+default_timeout(none) ->
+    infinity;
+default_timeout({pool, Name}) ->
+    case py_pool_owner:lookup(Name) of
+        #py_pool{default_timeout = Timeout} -> Timeout;
+        undefined -> no_pool
+    end.
+
+name({pool, Name}) -> Name;
+name(none) -> default.
+
+-spec init({pid(), pid()}) -> {ok, #state{}, timeout()}.
+init({Caller, Home}) ->
+    process_flag(trap_exit, true),
+    {ok, #state{caller = Caller,
+                caller_monitor = erlang:monitor(process, Caller),
+                home_monitor = erlang:monitor(process, Home)}, ?IDLE}.
+
+-spec handle_call(term(), gen_server:from(), #state{}) -> {reply, {error, unknown_call}, #state{}, timeout()}.
+handle_call(_Request, _From, State) ->
+    {reply, {error, unknown_call}, State, ?IDLE}.
+
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}, timeout()}.
+handle_cast(_Request, State) ->
+    {noreply, State, ?IDLE}.
+
+-spec handle_info(message() | term(), #state{}) ->
+          {noreply, #state{}, timeout() | hibernate} | {stop, {shutdown, idle | stopped | caller_gone}, #state{}}.
+handle_info({py_submit, Alias, Ack, What, Op, Objects, Call}, State) ->
+    case begin_call(Alias, What, Op, Objects, Call) of
+        {ok, Begun} ->
+            acknowledge(Ack, begun),
+            {noreply, State#state{calls = (State#state.calls)#{Alias => Begun}}, ?IDLE};
+        {refused, Reason} when Ack =:= none ->
+            Alias ! {py_refused, Alias, Reason},
+            {noreply, State, ?IDLE};
+        {refused, _} = Refused ->
+            acknowledge(Ack, Refused),
+            {noreply, State, ?IDLE}
+    end;
+handle_info({py_response, Alias, Answer} = Message, #state{calls = Calls} = State) when is_map_key(Alias, Calls) ->
+    Held = hold(Alias, py_remote_objects:in(Answer), State),
+    Alias ! Message,
+    {noreply, without_call(Alias, Held), ?IDLE};
+handle_info({py_error, Alias, _Reason} = Message, #state{calls = Calls} = State) when is_map_key(Alias, Calls) ->
+    Alias ! Message,
+    {noreply, without_call(Alias, State), ?IDLE};
+handle_info({py_opened, Alias, Host}, #state{streams = Streams} = State) ->
+    {noreply, without_call(Alias, State#state{streams = Streams#{Alias => Host}}), ?IDLE};
+handle_info({py_hold, Alias, Refs}, State) ->
+    {noreply, hold(Alias, Refs, State), ?IDLE};
+handle_info({py_abandon, Alias, Why}, State) ->
+    {noreply, abandon(Alias, Why, State), ?IDLE};
+handle_info({timeout, Timer, Alias}, #state{calls = Calls} = State) ->
+    case Calls of
+        #{Alias := #call{timer = Timer} = Call} -> {noreply, overdue(Alias, Call, State), ?IDLE};
+        _ -> {noreply, State, ?IDLE}
+    end;
+handle_info({py_ask, Alias, {default_timeout, Pool}}, State) ->
+    Alias ! {py_answer, Alias, default_timeout({pool, Pool})},
+    {noreply, State, ?IDLE};
+handle_info({py_ask, Alias, {release, Ref}}, #state{held = Held} = State) ->
+    Alias ! {py_answer, Alias, release(Ref)},
+    {noreply, State#state{held = maps:remove(Ref, Held)}, ?IDLE};
+handle_info({'EXIT', Host, _Reason}, #state{streams = Streams, calls = Calls} = State) ->
+    Left = maps:filter(fun(_, Pid) -> Pid =/= Host end, Streams),
+    Open = maps:filter(fun(_, #call{host = Pid}) -> Pid =/= Host end, Calls),
+    {noreply, State#state{streams = Left, calls = Open}, ?IDLE};
+handle_info({'DOWN', Monitor, process, _, _}, #state{caller_monitor = Monitor} = State) ->
+    {stop, {shutdown, caller_gone}, State};
+handle_info({'DOWN', Monitor, process, _, _}, #state{home_monitor = Monitor, calls = Calls} = State) ->
+    _ = [Alias ! {py_error, Alias, {no_pool, Name}} || {Alias, #call{pool = Name}} <- maps:to_list(Calls)],
+    ended(State#state{calls = #{}, held = #{}, stopped = true}, stopped);
+handle_info(timeout, State) ->
+    ended(State, idle);
+handle_info(_Message, State) ->
+    {noreply, State, ?IDLE}.
+
+%% Ends unless something is left that only this process has. An end of the application leaves the streams: they
+%% have their last word to say.
+ended(#state{calls = Calls, streams = Streams, held = Held, stopped = Stopped} = State, Reason) ->
+    case map_size(Calls) + map_size(Streams) + map_size(Held) of
+        0 ->
+            case Stopped orelse not py_job:is_bound() of
+                true -> {stop, {shutdown, Reason}, State};
+                false -> {noreply, State, hibernate}
+            end;
+        _ ->
+            {noreply, State, hibernate}
+    end.
+
+acknowledge(none, _Answer) ->
+    ok;
+acknowledge(Ack, Answer) ->
+    Ack ! {py_answer, Ack, Answer},
+    ok.
+
+begin_call(Alias, What, Op, Objects, Call) ->
+    case py_remote_objects:alive(Objects) of
+        true ->
+            try py_job:route(Op, Call) of
+                Route -> post(Alias, What, Route, Call)
+            catch
+                throw:{badarg, _Cause} = Misuse -> {refused, Misuse}
+            end;
+        false ->
+            {refused, object_gone}
+    end.
+
+post(Alias, call, Route, Call) ->
+    posted(Alias, py_job:post(Route, self(), Alias), Call, none);
+post(Alias, {stream, Prefetch}, Route, {_, _, Timeout, _} = Call) ->
+    Host = py_agent_stream:start_link(Alias, Timeout, Prefetch),
+    posted(Alias, py_job:post(Route, Host, Alias), Call, Host).
+
+%% The caller's own time is what counts; this one is for when the caller cannot be heard.
+posted(Alias, {ok, Job}, {Name, _, Timeout, _}, Host) ->
+    {ok, #call{pool = Name, job = Job, timer = timer(Timeout, Alias), host = Host}};
+posted(_Alias, {error, Reason}, _Call, Host) ->
+    end_host(Host),
+    {refused, Reason}.
+
+timer(infinity, _Alias) -> none;
+timer(Timeout, Alias) -> erlang:start_timer(Timeout, self(), Alias).
+
+without_call(Alias, #state{calls = Calls} = State) ->
+    case maps:take(Alias, Calls) of
+        {#call{timer = Timer}, Left} ->
+            _ = Timer =:= none orelse erlang:cancel_timer(Timer),
+            State#state{calls = Left};
+        error ->
+            State
+    end.
+
+overdue(Alias, #call{job = Job, host = Host} = Call, #state{calls = Calls} = State) ->
+    case py_nif:abandon(Job, timeout) of
+        abandoned ->
+            end_host(Host),
+            Alias ! {py_error, Alias, timeout},
+            State#state{calls = maps:remove(Alias, Calls)};
+        sent ->
+            State#state{calls = Calls#{Alias := Call#call{timer = none}}}
+    end.
+
+%% The caller wants nothing of it any more: neither the answer, nor what came in an answer that it never saw.
+abandon(Alias, Why, #state{calls = Calls, streams = Streams, held = Held} = State) ->
+    case Calls of
+        #{Alias := #call{job = Job, host = Host}} ->
+            _ = py_nif:abandon(Job, Why),
+            end_host(Host),
+            without_call(Alias, State);
+        _ ->
+            end_host(maps:get(Alias, Streams, none)),
+            State#state{streams = maps:remove(Alias, Streams),
+                        held = maps:filter(fun(_, Giver) -> Giver =/= Alias end, Held)}
+    end.
+
+end_host(none) ->
+    ok;
+end_host(Host) ->
+    true = exit(Host, kill),
+    ok.
+
+hold(Alias, Refs, #state{held = Held} = State) ->
+    State#state{held = lists:foldl(fun(Ref, All) when node(Ref) =:= node() -> All#{Ref => Alias};
+                                      (_Ref, All) -> All
+                                   end, Held, Refs)}.
+
+release(Ref) ->
+    try
+        py_nif:release(Ref)
+    catch
+        error:badarg -> {error, badarg}
+    end.

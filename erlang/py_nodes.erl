@@ -1,0 +1,237 @@
+%% Which nodes run a pool, and how busy they are: what `#{node => any}' goes by.
+%%
+%% Membership is pg's, in a scope of our own: the owner of each pool joins the group of the pool's name, and
+%% callers read pg's table. The loads are in a table here, which callers read and count in themselves; this
+%% process is on no call's way.
+%%
+%% What it costs: while there are other nodes, each node looks at its pools ten times a second, and tells every
+%% other one what changed, in one message for all of its pools; what did not change is told every five
+%% seconds. With N nodes that are busy all the time, each gets 10 (N - 1) small messages a second. From 100
+%% nodes on the time between two looks grows with N, so that nobody gets more than about 1,000 a second: at
+%% 500 nodes the loads are up to half a second old. A choice looks at 32 nodes at most.
+-module(py_nodes).
+-behaviour(gen_server).
+
+-include("py_pool.hrl").
+
+-export([start_link/0, scope/0, join/2, least/2, begun/2, ended/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
+
+-define(SCOPE, erlang_python_pg).
+%% The group of the processes of this module; names of pools are atoms.
+-define(EVERYBODY, {?MODULE, everybody}).
+%% Rows are {{Pool, Node}, UnderWay, Offset, Workers}: UnderWay are the calls from here through `any', Offset
+%% is what that node told less what was under way then. So their sum is its load as far as it can be known
+%% here, and a call whose caller was killed, and is never counted off, is forgotten with the next telling.
+-define(TABLE, ?MODULE).
+-define(UNDER_WAY, 2).
+-define(OFFSET, 3).
+-define(WORKERS, 4).
+%% Milliseconds between two looks at the pools, at least, and between two tellings of everything.
+-define(LOOK, 100).
+-define(TELL_ALL, 5000).
+%% Among this many, picked at random, the least loaded is close enough to the least loaded of all.
+-define(MAX_COMPARED, 32).
+
+%% `pools': those of this node, by their owners' monitors. `told': what the others know.
+-record(state, {pools = #{} :: #{reference() => atom()},
+                told = #{} :: #{atom() => load()},
+                told_all :: integer(),
+                looking = false :: boolean()}).
+
+-type load() :: {Jobs :: non_neg_integer(), Workers :: pos_integer()}.
+
+-spec start_link() -> {ok, pid()} | ignore | {error, term()}.
+start_link() ->
+    gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
+
+%% pg's scope.
+-spec scope() -> atom().
+scope() ->
+    ?SCOPE.
+
+%% By the owner of a pool, as it starts. It leaves as it ends, however it does.
+-spec join(Pool :: atom(), Owner :: pid()) -> ok.
+join(Pool, Owner) ->
+    gen_server:cast(?MODULE, {join, Pool, Owner}).
+
+%% The least loaded node that runs the pool, without those in Tried. This one, if it is as good as any.
+-spec least(Pool :: atom(), Tried :: [node()]) -> {ok, node()} | none.
+least(Pool, Tried) ->
+    case lists:usort(members(Pool)) -- Tried of
+        [] -> none;
+        [Node] -> {ok, Node};
+        Nodes -> {ok, least_of(some(Nodes), Pool)}
+    end.
+
+members(Group) ->
+    try
+        [node(Pid) || Pid <- pg:get_members(?SCOPE, Group)]
+    catch
+        error:badarg -> []  % the application is not running
+    end.
+
+%% From a place that differs from choice to choice: two that are equally good are equally often chosen.
+some(Nodes) ->
+    {Back, Front} = lists:split(erlang:unique_integer([positive]) rem length(Nodes), Nodes),
+    Turned = Front ++ Back,
+    case lists:member(node(), Nodes) of
+        true -> [node() | lists:sublist(lists:delete(node(), Turned), ?MAX_COMPARED - 1)];
+        false -> lists:sublist(Turned, ?MAX_COMPARED)
+    end.
+
+least_of([First | Nodes], Pool) ->
+    {_, Least} = lists:foldl(fun(Node, {Load, _} = Best) ->
+                                     case load(Pool, Node) of
+                                         Less when Less < Load -> {Less, Node};
+                                         _ -> Best
+                                     end
+                             end, {load(Pool, First), First}, Nodes),
+    Least.
+
+%% Jobs for each worker.
+load(Pool, Node) ->
+    try ets:lookup(?TABLE, {Pool, Node}) of
+        [{_, UnderWay, Offset, Workers}] -> (UnderWay + Offset) / Workers;
+        [] -> 0.0
+    catch
+        error:badarg -> 0.0
+    end.
+
+%% A call through `any' begins, and has ended.
+-spec begun(Pool :: atom(), node()) -> ok.
+begun(Pool, Node) ->
+    count({Pool, Node}, 1).
+
+-spec ended(Pool :: atom(), node()) -> ok.
+ended(Pool, Node) ->
+    count({Pool, Node}, -1).
+
+count(Key, Change) ->
+    try
+        _ = ets:update_counter(?TABLE, Key, {?UNDER_WAY, Change}, {Key, 0, 0, 1}),
+        ok
+    catch
+        error:badarg -> ok
+    end.
+
+-spec init([]) -> {ok, #state{}}.
+init([]) ->
+    ?TABLE = ets:new(?TABLE, [named_table, public, {write_concurrency, true}, {read_concurrency, true}]),
+    ok = net_kernel:monitor_nodes(true),
+    ok = pg:join(?SCOPE, ?EVERYBODY, self()),
+    %% Those that were there before this process.
+    Names = [list_to_existing_atom(Name) || Registered <- registered(), "py_pool_" ++ Name <- [atom_to_list(Registered)]],
+    Pools = [Pool || #py_pool{} = Pool <- lists:map(fun py_pool_owner:lookup/1, Names)],
+    State = lists:foldl(fun(#py_pool{name = Name, owner = Owner}, Joined) -> joined(Name, Owner, Joined) end,
+                        #state{told_all = now_ms() - ?TELL_ALL}, Pools),
+    {ok, look_later(State)}.
+
+%% pg keeps what joined before this process restarted.
+joined(Name, Owner, #state{pools = Pools} = State) ->
+    Monitor = erlang:monitor(process, Owner),
+    ok = case lists:member(Owner, pg:get_local_members(?SCOPE, Name)) of
+             true -> ok;
+             false -> pg:join(?SCOPE, Name, Owner)
+         end,
+    State#state{pools = Pools#{Monitor => Name}}.
+
+-spec handle_call(term(), gen_server:from(), #state{}) -> {reply, {error, unknown_call}, #state{}}.
+handle_call(_Request, _From, State) ->
+    {reply, {error, unknown_call}, State}.
+
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast({join, Name, Owner}, #state{pools = Pools} = State) ->
+    %% One that started while this process did is known already.
+    case lists:member(Owner, pg:get_local_members(?SCOPE, Name)) of
+        true -> {noreply, State};
+        false -> {noreply, joined(Name, Owner, State)}
+    end;
+handle_cast(_Request, State) ->
+    {noreply, State}.
+
+-spec handle_info(term(), #state{}) -> {noreply, #state{}}.
+handle_info(look, State) ->
+    {noreply, look(State#state{looking = false})};
+handle_info({py_load, Node, Loads}, State) ->
+    lists:foreach(fun({Name, Load}) -> note({Name, Node}, Load) end, Loads),
+    {noreply, State};
+handle_info({'DOWN', Monitor, process, _, _}, #state{pools = Pools, told = Told} = State) ->
+    case maps:take(Monitor, Pools) of
+        {Name, Left} ->
+            true = ets:delete(?TABLE, {Name, node()}),
+            {noreply, State#state{pools = Left, told = maps:remove(Name, Told)}};
+        error ->
+            {noreply, State}
+    end;
+handle_info({nodeup, _Node}, State) ->
+    {noreply, look_later(State#state{told = #{}})};
+handle_info({nodedown, Node}, State) ->
+    true = ets:match_delete(?TABLE, {{'_', Node}, '_', '_', '_'}),
+    {noreply, State};
+handle_info(_Message, State) ->
+    {noreply, State}.
+
+%% Without other nodes there is nobody to tell, and nothing to choose among.
+look_later(#state{looking = false} = State) ->
+    case nodes() of
+        [] ->
+            State;
+        Others ->
+            _ = erlang:send_after(max(?LOOK, length(Others)), self(), look),
+            State#state{looking = true}
+    end;
+look_later(State) ->
+    State.
+
+look(#state{pools = Pools, told = Told, told_all = At} = State) ->
+    Now = now_ms(),
+    Loads = maps:from_list([{Name, Load} || Name <- maps:values(Pools), {ok, Load} <- [measured(Name)]]),
+    lists:foreach(fun({Name, Load}) -> note({Name, node()}, Load) end, maps:to_list(Loads)),
+    Everything = Now - At >= ?TELL_ALL,
+    case Everything of
+        true -> tell(maps:to_list(Loads)), forget_others();
+        false -> tell([Entry || {Name, Load} = Entry <- maps:to_list(Loads), maps:find(Name, Told) =/= {ok, Load}])
+    end,
+    look_later(State#state{told = Loads, told_all = case Everything of true -> Now; false -> At end}).
+
+measured(Name) ->
+    case py_pool:stats(Name) of
+        {ok, #{queued := Queued, workers := Workers}} ->
+            Busy = length([busy || #{state := Worker} <- Workers, Worker =:= busy orelse Worker =:= stuck]),
+            {ok, {Queued + Busy, max(1, length(Workers))}};
+        {error, _} = Error ->
+            Error
+    end.
+
+note(Key, {Jobs, Workers}) ->
+    case ets:lookup(?TABLE, Key) of
+        [{_, UnderWay, _, _}] ->
+            _ = ets:update_element(?TABLE, Key, [{?OFFSET, Jobs - UnderWay}, {?WORKERS, Workers}]),
+            ok;
+        [] ->
+            true = ets:insert(?TABLE, {Key, 0, Jobs, Workers}),
+            ok
+    end.
+
+%% A node that does not take the message now is told again.
+tell([]) ->
+    ok;
+tell(Loads) ->
+    lists:foreach(fun(Node) when Node =/= node() ->
+                          _ = erlang:send({?MODULE, Node}, {py_load, node(), Loads}, [noconnect, nosuspend]),
+                          ok;
+                     (_Self) ->
+                          ok
+                  end, members(?EVERYBODY)).
+
+%% Rows of pools that have stopped on nodes that go on.
+forget_others() ->
+    Names = lists:usort([Name || [Name] <- ets:match(?TABLE, {{'$1', '_'}, '_', '_', '_'})]),
+    lists:foreach(fun(Name) ->
+                          Nodes = [Node || [Node] <- ets:match(?TABLE, {{Name, '$1'}, '_', '_', '_'})],
+                          [true = ets:delete(?TABLE, {Name, Node}) || Node <- Nodes -- members(Name)]
+                  end, Names).
+
+now_ms() ->
+    erlang:monotonic_time(millisecond).
