@@ -1,7 +1,8 @@
 # The imported target erlpy::python: headers and library of one CPython, named by its interpreter.
 #
 # In:  ERLPY_PYTHON (cache), else the environment's PYTHON, else /usr/bin/python3, else python3.
-# Out: erlpy::python, ERLPY_PYTHON_EXECUTABLE, ERLPY_PYTHON_VERSION.
+# Out: erlpy::python, ERLPY_PYTHON_EXECUTABLE, ERLPY_PYTHON_VERSION, and ERLPY_PYTHON_ABI: the version, with a `t`
+#      for a free-threaded build.
 #
 # The interpreter itself is asked: of several Pythons on a machine, exactly the named one is used.
 set(ERLPY_PYTHON "" CACHE FILEPATH "The Python interpreter to build against")
@@ -31,6 +32,7 @@ includes = [sysconfig.get_path('include'), sysconfig.get_path('platinclude'), va
 have_headers = [path for path in includes if path and os.path.exists(os.path.join(path, 'Python.h'))]
 print(sys.executable)
 print(version)
+print(version + ('t' if var('Py_GIL_DISABLED') else ''))
 print(found[0] if found else '-')
 print(have_headers[0] if have_headers else '-')
 ]=]
@@ -45,8 +47,9 @@ endif()
 string(REPLACE "\n" ";" erlpy_python_answer "${erlpy_python_answer}")
 list(GET erlpy_python_answer 0 ERLPY_PYTHON_EXECUTABLE)
 list(GET erlpy_python_answer 1 ERLPY_PYTHON_VERSION)
-list(GET erlpy_python_answer 2 erlpy_python_library)
-list(GET erlpy_python_answer 3 erlpy_python_include)
+list(GET erlpy_python_answer 2 ERLPY_PYTHON_ABI)
+list(GET erlpy_python_answer 3 erlpy_python_library)
+list(GET erlpy_python_answer 4 erlpy_python_include)
 if(ERLPY_PYTHON_VERSION VERSION_LESS 3.8)
   message(FATAL_ERROR "${ERLPY_PYTHON_EXECUTABLE} is Python ${ERLPY_PYTHON_VERSION}; 3.8 is the oldest that works")
 endif()

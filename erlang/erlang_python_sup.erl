@@ -1,5 +1,5 @@
-%% The top supervisor: the pools that py_pool:start/2 adds, and the pool
-%% `default', which the application environment describes.
+%% The top supervisor: what is known of other nodes, the pools that py_pool:start/2
+%% adds, and the pool `default', which the application environment describes.
 -module(erlang_python_sup).
 -behaviour(supervisor).
 
@@ -24,4 +24,8 @@ init([]) ->
                start => {py_relay_sup, start_link, []},
                type => supervisor,
                shutdown => infinity},
-    {ok, {Flags, [Pools, Relays, py_pool:child_spec(default, #{})]}}.
+    Nodes = #{id => py_nodes_sup,
+              start => {py_nodes_sup, start_link, []},
+              type => supervisor,
+              shutdown => infinity},
+    {ok, {Flags, [Nodes, Pools, Relays, py_pool:child_spec(default, #{})]}}.

@@ -30,23 +30,26 @@
 -type target() :: name() | object().
 
 %% `worker': that one instead of the one the process is bound to, or the least
-%% loaded. `traceback': exceptions as `{Class, Message, Frames}'. `atoms': how
+%% loaded. `node': that one, or `any': the least loaded of those that run the pool. `traceback': exceptions as `{Class, Message, Frames}'. `atoms': how
 %% atoms reach Python, as `str' (default) or as `erlang.Atom'.
 -type opts() :: #{timeout => timeout(),
                   pool => atom(),
                   worker => pos_integer(),
+                  node => node() | any,
                   traceback => boolean(),
                   atoms => atom | str}.
 
 -type stream_opts() :: #{timeout => timeout(),
                          pool => atom(),
                          worker => pos_integer(),
+                         node => node() | any,
                          traceback => boolean(),
                          atoms => atom | str,
                          limit => non_neg_integer()}.
 
 %% Everything that can stand in `{error, _}'. The class of an exception is an atom
-%% as long as few different ones are seen, a binary past that.
+%% as long as few different ones are seen, a binary past that. `{no_pool, Name}' is
+%% of a node that does not run the application, too.
 -type reason() :: timeout | overload | cancelled
                 | worker_crashed | worker_replaced | object_gone
                 | {no_pool, Name :: atom()}
@@ -61,8 +64,8 @@
 %% @doc Calls a function of a module, or a method of an object.
 -spec call(target(), name(), Args :: [term()]) -> {ok, term()} | {error, reason()}.
 call(Mod, Fun, Args) ->
-    try py_job:route(py_op:call(Mod, Fun, Args, #{}), py_opts:none()) of
-        Route -> py_job:run(Route)
+    try
+        py_job:run(py_job:route(py_op:call(Mod, Fun, Args, #{}), py_opts:none()))
     catch
         throw:{badarg, Cause} -> ?BADARG([Mod, Fun, Args], Cause)
     end.
@@ -70,8 +73,8 @@ call(Mod, Fun, Args) ->
 %% @doc With keyword arguments.
 -spec call(target(), name(), Args :: [term()], kwargs()) -> {ok, term()} | {error, reason()}.
 call(Mod, Fun, Args, KwArgs) ->
-    try py_job:route(py_op:call(Mod, Fun, Args, KwArgs), py_opts:none()) of
-        Route -> py_job:run(Route)
+    try
+        py_job:run(py_job:route(py_op:call(Mod, Fun, Args, KwArgs), py_opts:none()))
     catch
         throw:{badarg, Cause} -> ?BADARG([Mod, Fun, Args, KwArgs], Cause)
     end.
@@ -79,8 +82,8 @@ call(Mod, Fun, Args, KwArgs) ->
 -spec call(target(), name(), Args :: [term()], kwargs(), timeout() | opts()) ->
           {ok, term()} | {error, reason()}.
 call(Mod, Fun, Args, KwArgs, Opts) ->
-    try py_job:route(py_op:call(Mod, Fun, Args, KwArgs), py_opts:call(Opts, 5)) of
-        Route -> py_job:run(Route)
+    try
+        py_job:run(py_job:route(py_op:call(Mod, Fun, Args, KwArgs), py_opts:call(Opts, 5)))
     catch
         throw:{badarg, Cause} -> ?BADARG([Mod, Fun, Args, KwArgs, Opts], Cause)
     end.
@@ -88,8 +91,8 @@ call(Mod, Fun, Args, KwArgs, Opts) ->
 %% @doc Evaluates an expression in the worker's namespace.
 -spec eval(code()) -> {ok, term()} | {error, reason()}.
 eval(Code) ->
-    try py_job:route(py_op:eval(Code, #{}), py_opts:none()) of
-        Route -> py_job:run(Route)
+    try
+        py_job:run(py_job:route(py_op:eval(Code, #{}), py_opts:none()))
     catch
         throw:{badarg, Cause} -> ?BADARG([Code], Cause)
     end.
@@ -97,16 +100,16 @@ eval(Code) ->
 %% @doc With local variables.
 -spec eval(code(), Locals :: kwargs()) -> {ok, term()} | {error, reason()}.
 eval(Code, Locals) ->
-    try py_job:route(py_op:eval(Code, Locals), py_opts:none()) of
-        Route -> py_job:run(Route)
+    try
+        py_job:run(py_job:route(py_op:eval(Code, Locals), py_opts:none()))
     catch
         throw:{badarg, Cause} -> ?BADARG([Code, Locals], Cause)
     end.
 
 -spec eval(code(), Locals :: kwargs(), timeout() | opts()) -> {ok, term()} | {error, reason()}.
 eval(Code, Locals, Opts) ->
-    try py_job:route(py_op:eval(Code, Locals), py_opts:call(Opts, 3)) of
-        Route -> py_job:run(Route)
+    try
+        py_job:run(py_job:route(py_op:eval(Code, Locals), py_opts:call(Opts, 3)))
     catch
         throw:{badarg, Cause} -> ?BADARG([Code, Locals, Opts], Cause)
     end.
@@ -115,16 +118,16 @@ eval(Code, Locals, Opts) ->
 %% that worker.
 -spec exec(code()) -> ok | {error, reason()}.
 exec(Code) ->
-    try py_job:route(py_op:exec(Code), py_opts:none()) of
-        Route -> done(py_job:run(Route))
+    try
+        done(py_job:run(py_job:route(py_op:exec(Code), py_opts:none())))
     catch
         throw:{badarg, Cause} -> ?BADARG([Code], Cause)
     end.
 
 -spec exec(code(), timeout() | opts()) -> ok | {error, reason()}.
 exec(Code, Opts) ->
-    try py_job:route(py_op:exec(Code), py_opts:call(Opts, 2)) of
-        Route -> done(py_job:run(Route))
+    try
+        done(py_job:run(py_job:route(py_op:exec(Code), py_opts:call(Opts, 2))))
     catch
         throw:{badarg, Cause} -> ?BADARG([Code, Opts], Cause)
     end.
@@ -135,8 +138,8 @@ exec(Code, Opts) ->
 -spec map(target(), name(), [Args :: [term()]]) ->
           {ok, [term()]} | {error, reason() | {Index :: pos_integer(), reason()}}.
 map(Mod, Fun, ArgsList) ->
-    try py_job:route(py_op:map(Mod, Fun, ArgsList), py_opts:none()) of
-        Route -> py_job:run(Route)
+    try
+        py_job:run(py_job:route(py_op:map(Mod, Fun, ArgsList), py_opts:none()))
     catch
         throw:{badarg, Cause} -> ?BADARG([Mod, Fun, ArgsList], Cause)
     end.
@@ -144,8 +147,8 @@ map(Mod, Fun, ArgsList) ->
 -spec map(target(), name(), [Args :: [term()]], timeout() | opts()) ->
           {ok, [term()]} | {error, reason() | {Index :: pos_integer(), reason()}}.
 map(Mod, Fun, ArgsList, Opts) ->
-    try py_job:route(py_op:map(Mod, Fun, ArgsList), py_opts:call(Opts, 4)) of
-        Route -> py_job:run(Route)
+    try
+        py_job:run(py_job:route(py_op:map(Mod, Fun, ArgsList), py_opts:call(Opts, 4)))
     catch
         throw:{badarg, Cause} -> ?BADARG([Mod, Fun, ArgsList, Opts], Cause)
     end.
@@ -209,16 +212,16 @@ stream_eval(Code, Locals, Opts) ->
 %% are for the same process.
 -spec call_async(target(), name(), Args :: [term()]) -> reference().
 call_async(Mod, Fun, Args) ->
-    try py_job:route(py_op:call(Mod, Fun, Args, #{}), py_opts:none()) of
-        Route -> py_job:start(Route)
+    try
+        py_job:start(py_job:route(py_op:call(Mod, Fun, Args, #{}), py_opts:none()))
     catch
         throw:{badarg, Cause} -> ?BADARG([Mod, Fun, Args], Cause)
     end.
 
 -spec call_async(target(), name(), Args :: [term()], kwargs()) -> reference().
 call_async(Mod, Fun, Args, KwArgs) ->
-    try py_job:route(py_op:call(Mod, Fun, Args, KwArgs), py_opts:none()) of
-        Route -> py_job:start(Route)
+    try
+        py_job:start(py_job:route(py_op:call(Mod, Fun, Args, KwArgs), py_opts:none()))
     catch
         throw:{badarg, Cause} -> ?BADARG([Mod, Fun, Args, KwArgs], Cause)
     end.
@@ -226,8 +229,8 @@ call_async(Mod, Fun, Args, KwArgs) ->
 %% @doc A timeout counts from here; `await/1' observes what is left of it.
 -spec call_async(target(), name(), Args :: [term()], kwargs(), timeout() | opts()) -> reference().
 call_async(Mod, Fun, Args, KwArgs, Opts) ->
-    try py_job:route(py_op:call(Mod, Fun, Args, KwArgs), py_opts:call(Opts, 5)) of
-        Route -> py_job:start(Route)
+    try
+        py_job:start(py_job:route(py_op:call(Mod, Fun, Args, KwArgs), py_opts:call(Opts, 5)))
     catch
         throw:{badarg, Cause} -> ?BADARG([Mod, Fun, Args, KwArgs, Opts], Cause)
     end.
@@ -333,11 +336,13 @@ ndarray(Dtype, Dimensions, Given, Bin) ->
         throw:{badarg, Cause} -> ?BADARG([Dtype, Given, Bin], Cause)
     end.
 
-%% @doc Lets a Python object go now; without this it goes when Erlang drops the term.
+%% @doc Lets a Python object go now; without this it goes when Erlang drops the term. One that this process
+%% got from another node goes when this process ends; `release/1' lets it go there.
 -spec release(object()) -> ok.
 release({Kind, Ref} = Object) when Kind =:= py_object, is_reference(Ref); Kind =:= generator, is_reference(Ref) ->
     case py_nif:release(Ref) of
         ok -> ok;
+        {error, badarg} when node(Ref) =/= node() -> py_remote:release(Ref);
         {error, badarg} -> ?BADARG([Object], {1, <<"Object holds a reference that is not to a Python object">>})
     end;
 release(Object) ->

@@ -2,10 +2,10 @@
 %% would, and sends the answers there. So a binding to a worker, the objects that the process was given, and
 %% its streams belong to its agent, and end with it.
 %%
-%% The caller starts its agent with its first call (py_remote), through no process in between, and keeps it
-%% for the calls that follow. The agent ends with its caller, with the application, and by itself when it has
-%% had nothing to do for a while and holds nothing; whoever called at that moment knows by the exit reason
-%% that the call was not begun.
+%% The caller's link (py_remote_link) starts the agent at the first call, with no process in between, and the
+%% caller keeps it for the calls that follow. The agent ends with the link, which ends with the caller; with the
+%% application; and by itself when it has had nothing to do for a while and holds nothing. Whoever called at that
+%% moment knows by the exit reason that the call was not begun.
 -module(py_agent).
 -behaviour(gen_server).
 
@@ -18,18 +18,22 @@
 %% Raised with each change of the messages below.
 -define(VERSION, 1).
 %% Milliseconds without a message: then an agent that holds nothing ends, another sleeps.
--define(IDLE, 5000).
+-define(IDLE, 60000).
 
 %% Name of the pool, worker, time and flags, as of py_opts, with the time known.
 -type call() :: {Pool :: atom(), Worker :: any | {pos_integer(), pos_integer()}, timeout(), Flags :: non_neg_integer()}.
 
 %% Alias is where the answer goes: {py_response, Alias, Answer} or {py_error, Alias, Reason} as from the native
-%% side, {py_refused, Alias, Reason} if nothing was begun. The answer to opening a stream is {ok, Host}. With Ack,
+%% side, {py_refused, Alias, Reason} if nothing was begun. The answer to opening a stream is {ok, {py_stream, Id, Host}}.
+%% Questions are answered with {py_answer, Alias, Answer}. With Ack,
 %% another alias, that one is first told {py_answer, Ack, begun | {refused, Reason}}.
 -type message() :: {py_submit, Alias :: reference(), Ack :: none | reference(), What :: call | {stream, Prefetch :: non_neg_integer()},
                     py_nif:op(), Objects :: [reference()], call()}
                  | {py_abandon, Alias :: reference(), timeout | cancelled}
-                 | {py_ask, Alias :: reference(), {default_timeout, Pool :: atom()} | {release, py_nif:object()}}
+                 | {py_ask, Alias :: reference(), {default_timeout, Pool :: atom()} | {release, py_nif:object()}
+                                               | {stream, Id :: reference(), Objects :: [reference()],
+                                                  py_agent_stream:question()}}
+                 | {py_give_up, Id :: reference()}
                  %% By the hosts of streams.
                  | {py_opened, Alias :: reference(), Host :: pid()}
                  | {py_hold, Alias :: reference(), [reference()]}.
@@ -40,26 +44,26 @@
                host :: pid() | none}).  % of a stream that is being opened
 
 %% `held': objects that the caller has, by the call or the stream that gave them.
--record(state, {caller :: pid(),
-                caller_monitor :: reference(),
+-record(state, {link_monitor :: reference(),
                 home_monitor :: reference(),
                 stopped = false :: boolean(),
                 calls = #{} :: #{reference() => #call{}},
                 streams = #{} :: #{reference() => pid()},
+                asked = #{} :: #{pid() => reference()},  % the last question to a stream, and who asked
                 held = #{} :: #{py_nif:object() => reference()}}).
 
-%% Called on this node by the caller's. `none': for no pool in particular. Error: nobody was started.
--spec start(Version :: pos_integer(), Caller :: pid(), Pool :: {pool, atom()} | none) ->
+%% Called on this node by the caller's link. `none': for no pool in particular. Error: nobody was started.
+-spec start(Version :: pos_integer(), Link :: pid(), Pool :: {pool, atom()} | none) ->
           {ok, pid(), DefaultTimeout :: timeout()} | {error, {no_pool, atom()} | {version, pos_integer()}}.
-start(?VERSION, Caller, Wanted) ->
+start(?VERSION, Link, Wanted) ->
     case {whereis(erlang_python_sup), default_timeout(Wanted)} of
         {Home, Timeout} when is_pid(Home), Timeout =/= no_pool ->
-            {ok, Agent} = gen_server:start(?MODULE, {Caller, Home}, []),
+            {ok, Agent} = gen_server:start(?MODULE, {Link, Home}, []),
             {ok, Agent, Timeout};
         _ ->
             {error, {no_pool, name(Wanted)}}
     end;
-start(_Version, _Caller, _Wanted) ->
+start(_Version, _Link, _Wanted) ->
     {error, {version, ?VERSION}}.
 
 default_timeout(none) ->
@@ -74,10 +78,9 @@ name({pool, Name}) -> Name;
 name(none) -> default.
 
 -spec init({pid(), pid()}) -> {ok, #state{}, timeout()}.
-init({Caller, Home}) ->
+init({Link, Home}) ->
     process_flag(trap_exit, true),
-    {ok, #state{caller = Caller,
-                caller_monitor = erlang:monitor(process, Caller),
+    {ok, #state{link_monitor = erlang:monitor(process, Link),
                 home_monitor = erlang:monitor(process, Home)}, ?IDLE}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, {error, unknown_call}, #state{}, timeout()}.
@@ -126,17 +129,33 @@ handle_info({py_ask, Alias, {default_timeout, Pool}}, State) ->
 handle_info({py_ask, Alias, {release, Ref}}, #state{held = Held} = State) ->
     Alias ! {py_answer, Alias, release(Ref)},
     {noreply, State#state{held = maps:remove(Ref, Held)}, ?IDLE};
-handle_info({'EXIT', Host, _Reason}, #state{streams = Streams, calls = Calls} = State) ->
-    Left = maps:filter(fun(_, Pid) -> Pid =/= Host end, Streams),
-    Open = maps:filter(fun(_, #call{host = Pid}) -> Pid =/= Host end, Calls),
-    {noreply, State#state{streams = Left, calls = Open}, ?IDLE};
-handle_info({'DOWN', Monitor, process, _, _}, #state{caller_monitor = Monitor} = State) ->
+handle_info({py_ask, Alias, {stream, Id, Objects, Question}}, #state{streams = Streams, asked = Asked} = State) ->
+    case Streams of
+        #{Id := Host} ->
+            Host ! {py_ask, Alias, Objects, Question},
+            {noreply, State#state{asked = Asked#{Host => Alias}}, ?IDLE};
+        _ ->
+            Alias ! {py_answer, Alias, {error, closed}},
+            {noreply, State, ?IDLE}
+    end;
+handle_info({py_give_up, Id}, #state{streams = Streams} = State) ->
+    _ = case Streams of
+            #{Id := Host} -> Host ! py_give_up;
+            _ -> ok
+        end,
+    {noreply, State, ?IDLE};
+handle_info({'EXIT', Host, Reason}, State) ->
+    {noreply, without_host(Host, Reason, State), ?IDLE};
+handle_info({'DOWN', Monitor, process, _, _}, #state{link_monitor = Monitor} = State) ->
     {stop, {shutdown, caller_gone}, State};
 handle_info({'DOWN', Monitor, process, _, _}, #state{home_monitor = Monitor, calls = Calls} = State) ->
     _ = [Alias ! {py_error, Alias, {no_pool, Name}} || {Alias, #call{pool = Name}} <- maps:to_list(Calls)],
     ended(State#state{calls = #{}, held = #{}, stopped = true}, stopped);
 handle_info(timeout, State) ->
     ended(State, idle);
+%% An answer that nobody wants any more, with the objects in it.
+handle_info({py_response, _Alias, _Answer}, State) ->
+    {noreply, State, hibernate};
 handle_info(_Message, State) ->
     {noreply, State, ?IDLE}.
 
@@ -195,6 +214,17 @@ without_call(Alias, #state{calls = Calls} = State) ->
         error ->
             State
     end.
+
+%% A question that came too late for it is answered here; one that it has answered has no alias any more.
+without_host(Host, Reason, #state{streams = Streams, asked = Asked, calls = Calls} = State) ->
+    _ = case {Asked, Reason} of
+            {#{Host := Alias}, normal} -> Alias ! {py_answer, Alias, {error, closed}};
+            {#{Host := Alias}, _Killed} -> Alias ! {py_answer, Alias, {error, cancelled}};
+            _ -> ok
+        end,
+    State#state{streams = maps:filter(fun(_, Pid) -> Pid =/= Host end, Streams),
+                asked = maps:remove(Host, Asked),
+                calls = maps:filter(fun(_, #call{host = Pid}) -> Pid =/= Host end, Calls)}.
 
 overdue(Alias, #call{job = Job, host = Host} = Call, #state{calls = Calls} = State) ->
     case py_nif:abandon(Job, timeout) of

@@ -1,5 +1,6 @@
 %% The owner of one stream on its own node, for a process of another one: it has the conversation with the
-%% native side, as py_stream_steps has it for a process here, and answers what py_remote_stream asks.
+%% native side, as py_stream_steps has it for a process here, and answers what py_remote_stream asks. The
+%% questions come through the agent, which knows whether this process is still there.
 %%
 %% Values wait here or on the worker until the other process wants them: it asks, and gets what it asked for.
 %% Of a stream that is folded over or read ahead there are never more here than the window of that.
@@ -49,7 +50,7 @@ init(Agent, Alias, Timeout, Prefetch) ->
             case py_stream_steps:read_ahead(Stream) of
                 {ok, _} ->
                     Agent ! {py_opened, Alias, self()},
-                    Alias ! {py_response, Alias, {ok, self()}},
+                    Alias ! {py_response, Alias, {ok, {py_stream, Alias, self()}}},
                     loop(#host{agent = Agent, opened = Alias, stream = Stream, subscribed = make_ref()});
                 {error, Reason} ->
                     failed(Alias, Reason)
@@ -66,61 +67,61 @@ loop(#host{receiver = Receiver, subscribed = Tag, linger = Linger} = Host) ->
     receive
         {py_ask, Alias, Objects, Question} ->
             asked(Alias, py_remote_objects:alive(Objects), Question, Host);
-        {py_give_up} ->
+        py_give_up ->
             _ = py_stream_steps:close(Host#host.stream),
             ok;
         {py_chunk, Tag, Value} ->
             hold(Value, Host),
-            Receiver ! {py_chunk, self(), Value},
+            Receiver ! {py_chunk, Value},
             loop(Host);
         {py_end, Tag} ->
-            Receiver ! {py_end, self()},
+            Receiver ! py_end,
             loop(Host#host{linger = ?LINGER});
         {py_error, Tag, Reason} ->
-            Receiver ! {py_error, self(), Reason},
+            Receiver ! {py_error, Reason},
             loop(Host#host{linger = ?LINGER})
     after Linger ->
         ok
     end.
 
 asked(Alias, false, _Question, Host) ->
-    answer(Alias, {error, object_gone}, Host),
+    answer(Alias, {error, object_gone}),
     loop(Host);
 %% Behind the values that are on their way: after the answer there are no more.
-asked(Alias, true, close, #host{stream = Stream, receiver = Receiver} = Host) ->
+asked(Alias, true, close, #host{stream = Stream, receiver = Receiver}) ->
     Closed = py_stream_steps:close(Stream),
     case Receiver of
-        none -> answer(Alias, Closed, Host);
-        _ -> Receiver ! {py_closed, self(), Alias, Closed}
+        none -> answer(Alias, Closed);
+        _ -> Receiver ! {py_closed, Alias, Closed}
     end,
     ok;
 asked(Alias, true, {subscribe, Receiver, Count}, #host{stream = #py_stream{handle = Handle}, subscribed = Tag} = Host) ->
     case py_nif:stream_push(Handle, Tag, Count, true) of
         wait ->
-            answer(Alias, ok, Host),
+            answer(Alias, {ok, self()}),
             loop(Host#host{receiver = Receiver});
         {ended, {done, _}} ->
-            answer(Alias, ok, Host),
-            Receiver ! {py_end, self()},
+            answer(Alias, {ok, self()}),
+            Receiver ! py_end,
             loop(Host#host{linger = ?LINGER});
         {ended, {error, Reason}} ->
-            answer(Alias, ok, Host),
-            Receiver ! {py_error, self(), Reason},
+            answer(Alias, {ok, self()}),
+            Receiver ! {py_error, Reason},
             loop(Host#host{linger = ?LINGER});
         {error, _} = Error ->
-            answer(Alias, Error, Host),
+            answer(Alias, Error),
             loop(Host)
     end;
 asked(Alias, true, {demand, Count}, #host{stream = #py_stream{handle = Handle}} = Host) ->
     case py_nif:stream_demand(Handle, Count) of
-        {error, _} = Error -> answer(Alias, Error, Host);
-        _ -> answer(Alias, ok, Host)
+        {error, _} = Error -> answer(Alias, Error);
+        _ -> answer(Alias, ok)
     end,
     loop(Host);
 asked(Alias, true, Question, #host{stream = Stream} = Host) ->
     {Answer, Next} = step(Question, Stream),
     hold(Answer, Host),
-    answer(Alias, Answer, Host),
+    answer(Alias, Answer),
     case is_last(Answer) of
         last -> ok;
         given_up -> loop(Host#host{stream = Next, linger = ?LINGER});
@@ -155,7 +156,7 @@ is_last({Values, timeout}) when is_list(Values) -> given_up;
 is_last({Values, {_, _}}) when is_list(Values) -> last;
 is_last(_) -> no.
 
-answer(Alias, Answer, _Host) ->
+answer(Alias, Answer) ->
     Alias ! {py_answer, Alias, Answer},
     ok.
 

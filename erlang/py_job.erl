@@ -4,26 +4,32 @@
 
 -include("py_pool.hrl").
 
--export([route/2, run/1, start/1, post/3, await/2, cancel/1, timeout/1]).
+-export([route/2, run/1, attempt/1, open/2, start/1, try_start/1, post/3, await/2, cancel/1, is_bound/0, is_bound/1]).
+-export([receive_answer/2, drop/1]).
 -export_type([route/0]).
 
 -opaque route() :: {py_nif:op(), #py_pool{}, Worker :: non_neg_integer() | bind | {bind, pos_integer()},
                     Flags :: non_neg_integer(), timeout()}
+                 | {py_nif:op(), {remote, py_remote:place(), py_opts:local()}}
                  | {error, py:reason()}.
 
 %% In the process dictionary: #{PoolName => {Incarnation, Worker}}.
 -define(BOUND, '$py_bound').
 %% In the process dictionary, one for each job of call_async that was neither
-%% awaited nor cancelled: its deadline, or why it never started.
+%% awaited nor cancelled: its deadline, or why it never started, or what py_remote
+%% knows of it.
 -define(OPEN(Ref), {'$py_async', Ref}).
-%% In the process dictionary: the last jobs that were cancelled when their answer
-%% was there already, so that the native side does not know them as cancelled.
--define(LATE, '$py_cancelled_late').
+%% In the process dictionary: how the last jobs ended that the native side does not
+%% know of as this process does: those that were cancelled when their answer was
+%% there already, and those of other nodes.
+-define(LATE, '$py_ended_late').
 -define(MAX_LATE, 64).
 
 %% Throws (py_error) on a worker that the pool does not have, and on a reference
 %% that is none to a Python object.
 -spec route(py_nif:op(), py_opts:call()) -> route().
+route(Op, {remote, _Place, _Call} = Remote) ->
+    {Op, Remote};
 route({stream, Source}, Call) ->
     case route(Source, Call) of
         {error, _} = Error -> Error;
@@ -42,7 +48,7 @@ route(Op, {Name, Wanted, Timeout, Flags}) ->
     end.
 
 %% An object is served where it lives, whatever the options say.
-route_object(Op, Ref, {_Name, _Wanted, Timeout, Flags}, What) ->
+route_object(Op, Ref, {_Name, _Wanted, Timeout, Flags} = Call, What) ->
     case location(Ref) of
         {ok, Name, Worker} ->
             case py_pool_owner:lookup(Name) of
@@ -51,6 +57,8 @@ route_object(Op, Ref, {_Name, _Wanted, Timeout, Flags}, What) ->
             end;
         {error, object_gone} ->
             {error, object_gone};
+        {error, badarg} when node(Ref) =/= node() ->
+            {Op, {remote, node(Ref), Call}};
         {error, badarg} ->
             py_error:bad_argument(1, <<What/binary, " holds a reference that is not to a Python object">>)
     end.
@@ -111,7 +119,28 @@ run({Op, #py_pool{native = Native} = Pool, Worker, Flags, Timeout}) ->
             {error, refused(Reason, Pool)}
     end;
 run({error, _Reason} = Error) ->
-    Error.
+    Error;
+run({Op, {remote, Place, Call}}) ->
+    py_remote:run(Op, Place, Call).
+
+%% The same on this node, which tells what was refused from what was run and failed.
+-spec attempt(route()) -> {ok, term()} | {error, term()} | {refused, term()}.
+attempt(Route) ->
+    case try_start(Route) of
+        {ok, Job, Deadline} -> receive_answer(Job, remaining(deadline, Deadline));
+        {refused, _} = Refused -> Refused
+    end.
+
+%% Opens a stream; with the time of its steps. One of another node reads ahead there.
+-spec open(route(), Prefetch :: non_neg_integer()) ->
+          {ok, py_nif:stream() | {remote, py_remote:agent(), reference(), Owner :: pid()}, timeout()} | {error, py:reason()}.
+open({Op, {remote, Place, Call}}, Prefetch) ->
+    py_remote:open(Op, Prefetch, Place, Call);
+open(Route, _Prefetch) ->
+    case run(Route) of
+        {ok, Handle} -> {ok, Handle, element(5, Route)};
+        {error, _} = Error -> Error
+    end.
 
 %% `stale': the NIF's module was deleted and loaded anew. Its owner makes a new pool.
 refused(badarg, _Pool) ->
@@ -139,17 +168,31 @@ bind(_Worker, _Pool, _Index) ->
 
 %% Starts a job and returns its reference; what refuses it is for await/2 to say.
 -spec start(route()) -> reference().
-start({Op, #py_pool{native = Native} = Pool, Worker, Flags, Timeout}) ->
+start({Op, {remote, Place, Call}}) ->
+    started(py_remote:start(Op, Place, Call));
+start(Route) ->
+    started(try_start(Route)).
+
+started({ok, Job, Open}) ->
+    _ = put(?OPEN(Job), Open),
+    Job;
+started({refused, Reason}) ->
+    Ref = make_ref(),
+    _ = put(?OPEN(Ref), {failed, Reason}),
+    Ref.
+
+%% The job, and the time until which it may be waited for.
+-spec try_start(route()) -> {ok, py_nif:job(), infinity | integer()} | {refused, term()}.
+try_start({Op, #py_pool{native = Native} = Pool, Worker, Flags, Timeout}) ->
     case py_nif:submit(Native, slot(Worker), self(), job, Op, Flags) of
         {ok, Job, Index} ->
             bind(Worker, Pool, Index),
-            _ = put(?OPEN(Job), deadline(Timeout)),
-            Job;
+            {ok, Job, deadline(Timeout)};
         {error, Reason} ->
-            failed(refused(Reason, Pool))
+            {refused, refused(Reason, Pool)}
     end;
-start({error, Reason}) ->
-    failed(Reason).
+try_start({error, Reason}) ->
+    {refused, Reason}.
 
 %% The answer goes to another process, under a tag of its own. There is no deadline.
 -spec post(route(), ReplyTo :: pid(), Tag :: reference()) -> {ok, py_nif:job()} | {error, py:reason()}.
@@ -162,17 +205,21 @@ post({Op, #py_pool{native = Native} = Pool, Worker, Flags, _Timeout}, ReplyTo, T
             {error, refused(Reason, Pool)}
     end;
 post({error, _Reason} = Error, _ReplyTo, _Tag) ->
-    Error.
+    Error;
+post({_Op, {remote, _Place, _Call}}, _ReplyTo, _Tag) ->
+    {error, object_gone}.
 
-%% How long the caller will wait.
--spec timeout(route()) -> timeout().
-timeout({error, _Reason}) -> infinity;
-timeout(Route) -> element(5, Route).
+%% Whether this process has to stay with a worker of some pool, or of that one.
+-spec is_bound() -> boolean().
+is_bound() ->
+    get(?BOUND) =/= undefined.
 
-failed(Reason) ->
-    Ref = make_ref(),
-    _ = put(?OPEN(Ref), {failed, Reason}),
-    Ref.
+-spec is_bound(Pool :: atom()) -> boolean().
+is_bound(Name) ->
+    case {get(?BOUND), py_pool_owner:lookup(Name)} of
+        {#{Name := {Incarnation, _}}, #py_pool{incarnation = Incarnation}} -> true;
+        _ -> false
+    end.
 
 deadline(infinity) -> infinity;
 deadline(Timeout) -> erlang:monotonic_time(millisecond) + Timeout.
@@ -184,13 +231,22 @@ await(Ref, Timeout) ->
     case erase(?OPEN(Ref)) of
         undefined -> finished(Ref);
         {failed, Reason} -> {error, Reason};
+        {remote, Deadline, _, _} = Open -> await_remote(Ref, remaining(Timeout, Deadline), Open);
         Deadline -> receive_answer(Ref, remaining(Timeout, Deadline))
+    end.
+
+await_remote(Ref, Timeout, Open) ->
+    case py_remote:await(Ref, Timeout, Open) of
+        {error, timeout} = Error -> late(Ref, timeout), Error;
+        Answer -> Answer
     end.
 
 remaining(deadline, infinity) -> infinity;
 remaining(deadline, Deadline) -> max(0, Deadline - erlang:monotonic_time(millisecond));
 remaining(Timeout, _Deadline) -> Timeout.
 
+%% Of a job that is its own tag.
+-spec receive_answer(py_nif:job(), timeout()) -> {ok, term()} | {error, term()}.
 receive_answer(Ref, Timeout) ->
     receive
         {py_response, Ref, Answer} -> Answer;
@@ -204,43 +260,46 @@ receive_answer(Ref, Timeout) ->
 
 %% Without an entry the job was awaited or cancelled here, or is another process's.
 finished(Ref) ->
-    case is_late(Ref) orelse outcome(Ref) of
-        true -> {error, cancelled};
+    case outcome(Ref) of
         cancelled -> {error, cancelled};
         timeout -> {error, timeout};
         _ -> unknown(Ref)
     end.
 
-is_late(Ref) ->
+late() ->
     case get(?LATE) of
-        undefined -> false;
-        Refs -> lists:member(Ref, Refs)
+        undefined -> [];
+        List -> List
     end.
 
-cancelled_late(Ref) ->
-    Refs = case get(?LATE) of
-               undefined -> [];
-               List -> List
-           end,
-    _ = put(?LATE, lists:sublist([Ref | Refs], ?MAX_LATE)),
+late(Ref, Outcome) ->
+    _ = put(?LATE, lists:sublist([{Ref, Outcome} | late()], ?MAX_LATE)),
     ok.
 
 -spec cancel(reference()) -> ok.
 cancel(Ref) ->
     case erase(?OPEN(Ref)) of
         undefined ->
-            case is_late(Ref) orelse outcome(Ref) of
+            case outcome(Ref) of
                 open -> unknown(Ref);
                 none -> unknown(Ref);
                 _ -> ok
             end;
         {failed, _Reason} ->
-            cancelled_late(Ref);
+            late(Ref, cancelled);
+        {remote, _, _, _} = Open ->
+            ok = py_remote:cancel(Ref, Open),
+            late(Ref, cancelled);
         _Deadline ->
-            case py_nif:abandon(Ref, cancelled) of
-                abandoned -> ok;
-                sent -> drop_answer(Ref), cancelled_late(Ref)
-            end
+            drop(Ref)
+    end.
+
+%% Gives a job up that is its own tag, with its answer.
+-spec drop(py_nif:job()) -> ok.
+drop(Ref) ->
+    case py_nif:abandon(Ref, cancelled) of
+        abandoned -> ok;
+        sent -> drop_answer(Ref), late(Ref, cancelled)
     end.
 
 drop_answer(Ref) ->
@@ -250,10 +309,15 @@ drop_answer(Ref) ->
     end.
 
 outcome(Ref) ->
-    try
-        py_nif:outcome(Ref)
-    catch
-        error:badarg -> none
+    case lists:keyfind(Ref, 1, late()) of
+        {Ref, Outcome} ->
+            Outcome;
+        false ->
+            try
+                py_nif:outcome(Ref)
+            catch
+                error:badarg -> none
+            end
     end.
 
 -spec unknown(reference()) -> no_return().

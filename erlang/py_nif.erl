@@ -4,13 +4,13 @@
 %% `py_pool'; this module is not an API.
 -module(py_nif).
 
--export([pool_new/2, pool_start_worker/2, pool_stop/1, pool_stats/1,
+-export([pool_new/2, pool_start_worker/2, pool_process_ended/3, python_abi/0, pool_stop/1, pool_stats/1,
          submit/6, abandon/2, outcome/1, release/1, object_location/1,
          stream_pull/5, stream_push/4, stream_demand/2, stream_abandon/2, stream_close/2]).
 -export_type([pool/0, job/0, object/0, op/0, stream/0, end_of_stream/0]).
 
 -on_load(load/0).
--nifs([pool_new/2, pool_start_worker/2, pool_stop/1, pool_stats/1,
+-nifs([pool_new/2, pool_start_worker/2, pool_process_ended/3, python_abi/0, pool_stop/1, pool_stats/1,
        submit/6, abandon/2, outcome/1, release/1, object_location/1,
        stream_pull/5, stream_push/4, stream_demand/2, stream_abandon/2, stream_close/2]).
 
@@ -54,15 +54,26 @@ load() ->
 %%     grace := Milliseconds, max_abandoned := non_neg_integer(),
 %%     stack_size := Bytes, max_depth := pos_integer(),
 %%     python := binary() (<<>>: the one built against), python_path := [binary()],
-%%     preload := binary()}
+%%     preload := binary(), isolation := py_pool:isolation(),
+%%     memory_limit := Bytes (0: none)}
 -spec pool_new(Name :: atom(), Config :: map()) -> {ok, pool()} | {error, term()}.
 pool_new(_Name, _Config) -> erlang:nif_error(not_loaded).
 
 %% Starts worker Index (from 1), or adopts the one that runs. The caller gets
 %% {py_worker, Pool, Index, ready} or {py_worker, Pool, Index, {failed, Reason}}
-%% as a message; Reason is a py:reason() (a raising preload is {Class, Message}).
+%% as a message; Reason is a py:reason() (a raising preload is {Class, Message}). Later {py_worker, Pool, Index,
+%% replaced}, and of isolation `process' {launch, Said}: a worker process is to be started, and told Said;
+%% {crashed, Why}: it has ended unasked, and another launch follows.
 -spec pool_start_worker(pool(), pos_integer()) -> ok | {error, stopped}.
 pool_start_worker(_Pool, _Index) -> erlang:nif_error(not_loaded).
+
+%% Of a pool of isolation `process': the process that was launched for the worker has ended, How as a text.
+-spec pool_process_ended(pool(), pos_integer(), How :: binary()) -> ok.
+pool_process_ended(_Pool, _Index, _How) -> erlang:nif_error(not_loaded).
+
+%% The Python that this library was built with: <<"3.11">>, <<"3.13t">> if free-threaded.
+-spec python_abi() -> binary().
+python_abi() -> erlang:nif_error(not_loaded).
 
 %% Ends the pool: queued and running calls get {error, {no_pool, Name}}, then the
 %% owner gets {py_pool_stopped, Pool} once every worker thread that can end has.

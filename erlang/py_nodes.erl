@@ -141,7 +141,7 @@ handle_call(_Request, _From, State) ->
     {reply, {error, unknown_call}, State}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
-handle_cast({join, Name, Owner}, #state{pools = Pools} = State) ->
+handle_cast({join, Name, Owner}, State) ->
     %% One that started while this process did is known already.
     case lists:member(Owner, pg:get_local_members(?SCOPE, Name)) of
         true -> {noreply, State};

@@ -3,12 +3,15 @@
 -module(py_opts).
 
 -export([none/0, call/2, stream/4, timeout/2, pool/1, defaults/0]).
--export_type([call/0, pool/0]).
+-export_type([call/0, local/0, pool/0]).
 
 %% Pool name, worker (with the position of the argument that asked for it), time
 %% and native flags of one call. `default' as the time is the pool's own default.
--type call() :: {Pool :: atom(), Worker :: any | {pos_integer(), Position :: pos_integer()},
-                 Timeout :: default | timeout(), Flags :: non_neg_integer()}.
+-type local() :: {Pool :: atom(), Worker :: any | {pos_integer(), Position :: pos_integer()},
+                  Timeout :: default | timeout(), Flags :: non_neg_integer()}.
+
+%% The same, on a certain other node, or on the best.
+-type call() :: local() | {remote, node() | any, local()}.
 
 %% Complete and checked.
 -type pool() :: #{num_workers := pos_integer(),
@@ -31,15 +34,24 @@
 -define(FLAG_ATOMS, 2).
 -define(NONE, {default, any, default, 0}).
 
--spec none() -> call().
+-spec none() -> local().
 none() ->
     ?NONE.
 
 %% A timeout or a map of options, argument Position of the function called.
 -spec call(timeout() | py:opts(), pos_integer()) -> call().
-call(Opts, Position) when is_map(Opts) ->
+call(#{node := Node} = Opts, Position) ->
+    at(Node, local(maps:remove(node, Opts), Position), Position);
+call(Opts, Position) ->
+    local(Opts, Position).
+
+at(Node, Call, _Position) when Node =:= node() -> Call;
+at(Node, Call, _Position) when is_atom(Node) -> {remote, Node, Call};
+at(_Node, _Call, Position) -> bad_value(node, Position).
+
+local(Opts, Position) when is_map(Opts) ->
     maps:fold(fun(Key, Value, Call) -> option(Key, Value, Call, Position) end, ?NONE, Opts);
-call(Timeout, Position) ->
+local(Timeout, Position) ->
     setelement(3, ?NONE, timeout(Timeout, Position)).
 
 %% The same, with one option more: a count, or what it is when nobody says.

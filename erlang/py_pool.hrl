@@ -7,5 +7,6 @@
     incarnation :: integer(),
     size :: pos_integer(),
     default_timeout :: timeout(),
+    program :: file:filename_all() | none,  % of worker processes
     owner :: pid()
 }).

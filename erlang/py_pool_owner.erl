@@ -62,19 +62,31 @@ stop_time(Grace) ->
     Grace + 2000.
 
 -spec init({atom(), py_opts:pool()}) -> {ok, #state{}} | {stop, {shutdown, term()}}.
-init({Name, #{num_workers := Size, default_timeout := Default, grace := Grace} = Config}) ->
+init({Name, Config}) ->
     process_flag(trap_exit, true),
+    case program(Config) of
+        {ok, Program} -> open(Name, Program, Config);
+        {error, Reason} -> {stop, {shutdown, Reason}}
+    end.
+
+program(#{isolation := process, python := Python}) -> py_program:find(Python);
+program(_Config) -> {ok, none}.
+
+open(Name, Program, #{num_workers := Size, default_timeout := Default, grace := Grace} = Config) ->
     case py_nif:pool_new(Name, maps:put(name, Name, native(Config))) of
         {ok, Native} ->
-            %% All begin to start now, side by side; each py_worker adopts its own.
-            _ = [py_nif:pool_start_worker(Native, Index) || Index <- lists:seq(1, Size)],
+            %% All begin to start now, side by side; each py_worker adopts its own. Processes
+            %% are for their py_worker to start.
+            _ = [py_nif:pool_start_worker(Native, Index) || Program =:= none, Index <- lists:seq(1, Size)],
             Pool = #py_pool{native = Native,
                             name = Name,
                             incarnation = erlang:unique_integer(),
                             size = Size,
                             default_timeout = Default,
+                            program = Program,
                             owner = self()},
             persistent_term:put({py_pool, Name}, Pool),
+            ok = py_nodes:join(Name, self()),
             {ok, #state{pool = Pool, grace = Grace, starting = lists:seq(1, Size)}};
         {error, Reason} ->
             {stop, {shutdown, Reason}}

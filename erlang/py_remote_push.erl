@@ -2,46 +2,44 @@
 %% here, so that the subscriber gets what it would get of a stream at home, and is told should that node go down.
 -module(py_remote_push).
 
--export([start/2, init/3]).
+-export([start/1, init/2]).
 
-%% For the calling process. Host is the stream's owner, Ref what the messages to the subscriber carry.
--spec start(Host :: pid(), Ref :: reference()) -> pid().
-start(Host, Ref) ->
-    proc_lib:spawn(?MODULE, init, [self(), Host, Ref]).
+%% For the calling process. Ref is what the messages to it carry. The stream's owner is given the process's pid,
+%% and this process then told of the owner with {py_host, Host}.
+-spec start(Ref :: reference()) -> pid().
+start(Ref) ->
+    proc_lib:spawn(?MODULE, init, [self(), Ref]).
 
--spec init(pid(), pid(), reference()) -> ok.
-init(Subscriber, Host, Ref) ->
-    _ = erlang:monitor(process, Subscriber),
-    _ = erlang:monitor(process, Host),
-    loop(Subscriber, Host, Ref).
+-spec init(pid(), reference()) -> ok.
+init(Subscriber, Ref) ->
+    loop(Subscriber, erlang:monitor(process, Subscriber), Ref).
 
-loop(Subscriber, Host, Ref) ->
+loop(Subscriber, Monitor, Ref) ->
     receive
-        {py_chunk, Host, Value} ->
+        {py_chunk, Value} ->
             Subscriber ! {py_chunk, Ref, Value},
-            loop(Subscriber, Host, Ref);
-        {py_end, Host} ->
+            loop(Subscriber, Monitor, Ref);
+        py_end ->
             Subscriber ! {py_end, Ref},
             ok;
-        {py_error, Host, Reason} ->
+        {py_error, Reason} ->
             Subscriber ! {py_error, Ref, Reason},
             ok;
-        {py_closed, Host, Alias, Answer} ->
+        %% The answer to the one who closes: there are no values behind it.
+        {py_closed, Alias, Answer} ->
             Alias ! {py_answer, Alias, Answer},
             ok;
-        {'DOWN', _, process, Host, Reason} ->
-            ended(Reason, Subscriber, Host, Ref);
-        {'DOWN', _, process, Subscriber, _} ->
+        {py_host, Host} ->
+            _ = erlang:monitor(process, Host),
+            loop(Subscriber, Monitor, Ref);
+        {'DOWN', Monitor, process, _, _} ->
             ok;
-        stop ->
+        {'DOWN', _, process, Host, noconnection} ->
+            Subscriber ! {py_error, Ref, {nodedown, node(Host)}},
+            ok;
+        {'DOWN', _, process, _Host, _Reason} ->
+            Subscriber ! {py_error, Ref, cancelled},
             ok;
         _Other ->
-            loop(Subscriber, Host, Ref)
+            loop(Subscriber, Monitor, Ref)
     end.
-
-ended(noconnection, Subscriber, Host, Ref) ->
-    Subscriber ! {py_error, Ref, {nodedown, node(Host)}},
-    ok;
-ended(_Reason, Subscriber, _Host, Ref) ->
-    Subscriber ! {py_error, Ref, cancelled},
-    ok.

@@ -19,10 +19,13 @@
                 | {eval, py:code(), Locals :: py:kwargs()}
                 | py:object().
 
+%% `node': where to open it, `any': on the least loaded node that runs the pool. A stream of another node is not
+%% closed when the process drops it, but when it ends.
 %% `timeout' is of each step, opening included. `prefetch': how many values the generator may be ahead.
 -type opts() :: #{timeout => timeout(),
                   pool => atom(),
                   worker => pos_integer(),
+                  node => node() | any,
                   traceback => boolean(),
                   atoms => atom | str,
                   prefetch => non_neg_integer()}.
@@ -48,20 +51,14 @@ open(Source, Opts) ->
     end.
 
 start(Route, Prefetch) ->
-    case py_job:run(Route) of
-        {ok, Handle} ->
-            read_ahead(#py_stream{handle = Handle, timeout = py_job:timeout(Route), prefetch = Prefetch,
-                                  tag = make_ref()});
+    case py_job:open(Route, Prefetch) of
+        {ok, {remote, _, _, _} = Handle, Timeout} ->
+            {ok, #py_stream{handle = Handle, timeout = Timeout, prefetch = Prefetch, tag = make_ref()}};
+        {ok, Handle, Timeout} ->
+            py_stream_steps:read_ahead(#py_stream{handle = Handle, timeout = Timeout, prefetch = Prefetch,
+                                                  tag = make_ref()});
         {error, _} = Error ->
             Error
-    end.
-
-read_ahead(#py_stream{prefetch = 0} = Stream) ->
-    {ok, Stream};
-read_ahead(#py_stream{handle = Handle, prefetch = Prefetch, tag = Tag} = Stream) ->
-    case py_nif:stream_push(Handle, Tag, Prefetch, false) of
-        wait -> {ok, Stream};
-        {error, _} = Error -> Error
     end.
 
 %% @doc The next value, or the end. The end is told once; after it there is `{error, closed}'.
@@ -162,31 +159,36 @@ to_list(Stream) ->
 -spec subscribe(stream(), #{demand := pos_integer()}) -> {ok, Ref :: reference()} | {error, py:reason()}.
 subscribe(Stream, Opts) ->
     try
-        #py_stream{handle = Handle} = checked(Stream, 1),
-        Ref = make_ref(),
-        case py_nif:stream_push(Handle, Ref, wanted(Opts), true) of
-            wait -> {ok, Ref};
-            {ended, {done, _}} -> self() ! {py_end, Ref}, {ok, Ref};
-            {ended, {error, Reason}} -> self() ! {py_error, Ref, Reason}, {ok, Ref};
-            {error, _} = Error -> Error
+        case checked(Stream, 1) of
+            #py_stream{handle = {remote, _, _, _}} -> py_remote_stream:subscribe(Stream, wanted(Opts));
+            #py_stream{handle = Handle} -> subscribe_at_home(Handle, make_ref(), wanted(Opts))
         end
     catch
         throw:{badarg, Cause} -> ?BADARG([Stream, Opts], Cause)
+    end.
+
+subscribe_at_home(Handle, Ref, Count) ->
+    case py_nif:stream_push(Handle, Ref, Count, true) of
+        wait -> {ok, Ref};
+        {ended, {done, _}} -> self() ! {py_end, Ref}, {ok, Ref};
+        {ended, {error, Reason}} -> self() ! {py_error, Ref, Reason}, {ok, Ref};
+        {error, _} = Error -> Error
     end.
 
 %% @doc Asks for N more values of a stream that is subscribed to. Of one that has ended nothing more comes.
 -spec demand(stream(), pos_integer()) -> ok | {error, py:reason()}.
 demand(Stream, N) ->
     try
-        #py_stream{handle = Handle} = checked(Stream, 1),
-        case py_nif:stream_demand(Handle, count(N, 2)) of
-            ok -> ok;
-            ended -> ok;
-            {error, _} = Error -> Error
+        case checked(Stream, 1) of
+            #py_stream{handle = {remote, _, _, _}} -> py_remote_stream:demand(Stream, count(N, 2));
+            #py_stream{handle = Handle} -> demanded(py_nif:stream_demand(Handle, count(N, 2)))
         end
     catch
         throw:{badarg, Cause} -> ?BADARG([Stream, N], Cause)
     end.
+
+demanded({error, _} = Error) -> Error;
+demanded(_OkOrEnded) -> ok.
 
 %% @doc Closes a stream; a second time does nothing. When it returns, the `finally' blocks of the generator
 %% have run (it waits for them up to five seconds).
@@ -202,13 +204,15 @@ close(Stream) ->
 -spec collect(py_nif:op(), py_opts:call(), Limit :: non_neg_integer() | infinity) ->
           {ok, [term()]} | {error, py:reason()}.
 collect(Op, Call, Limit) ->
-    Route = py_job:route({stream, Op}, Call),
-    Deadline = py_stream_steps:deadline(py_job:timeout(Route)),
-    case start(Route, 0) of
+    Began = erlang:monotonic_time(millisecond),
+    case start(py_job:route({stream, Op}, Call), 0) of
         {ok, Stream} when Limit =:= 0 -> ok = py_stream_steps:close(Stream), {ok, []};
-        {ok, Stream} -> limited(Stream, py_stream_steps:pull(Stream, Limit, next, true, Deadline));
+        {ok, Stream} -> limited(Stream, py_stream_steps:pull(Stream, Limit, next, true, deadline(Began, Stream)));
         {error, _} = Error -> Error
     end.
+
+deadline(_Began, #py_stream{timeout = infinity}) -> infinity;
+deadline(Began, #py_stream{timeout = Timeout}) -> Began + Timeout.
 
 limited(Stream, {_Values, stop} = Pulled) ->
     ok = py_stream_steps:close(Stream),

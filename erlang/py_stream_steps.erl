@@ -4,7 +4,8 @@
 
 -include("py_stream.hrl").
 
--export([one/3, several/3, pull/5, all/3, close/1, deadline/1]).
+-export([one/3, several/3, pull/5, all/3, close/1, deadline/1, remaining/1]).
+-export([read_ahead/1, push/1, waiting/2]).
 
 -type end_of_stream() :: {done, Returned :: term()} | {error, py:reason()}.
 -type deadline() :: infinity | integer().
@@ -20,6 +21,8 @@
 
 -spec one(#py_stream{}, next | {send, term()} | {throw, {binary(), binary()}}, timeout()) ->
           {ok, term()} | end_of_stream().
+one(#py_stream{handle = {remote, _, _, _}} = Stream, What, Timeout) ->
+    py_remote_stream:one(Stream, What, Timeout);
 one(#py_stream{prefetch = 0, handle = Handle} = Stream, What, Timeout) ->
     Tag = make_ref(),
     case py_nif:stream_pull(Handle, Tag, 1, What, true) of
@@ -61,6 +64,40 @@ ahead(#py_stream{handle = Handle, tag = Tag} = Stream, Timeout) ->
         end
     end.
 
+%% Has the values come before they are asked for, as many as the stream says.
+-spec read_ahead(#py_stream{}) -> {ok, #py_stream{}} | {error, py:reason()}.
+read_ahead(#py_stream{prefetch = 0} = Stream) ->
+    {ok, Stream};
+read_ahead(Stream) ->
+    case push(Stream) of
+        wait -> {ok, Stream};
+        {error, _} = Error -> Error
+    end.
+
+-spec push(#py_stream{}) -> wait | end_of_stream().
+push(#py_stream{handle = Handle, prefetch = Prefetch, tag = Tag}) ->
+    case py_nif:stream_push(Handle, Tag, Prefetch, false) of
+        wait -> wait;
+        Refused -> refused(Refused)
+    end.
+
+%% What is there already of a stream that is read ahead.
+-spec waiting(#py_stream{}, Most :: non_neg_integer()) -> [term()].
+waiting(#py_stream{handle = Handle, tag = Tag}, Most) ->
+    case chunks(Tag, Most) of
+        [] -> [];
+        Values -> _ = py_nif:stream_demand(Handle, length(Values)), Values
+    end.
+
+chunks(_Tag, 0) ->
+    [];
+chunks(Tag, Most) ->
+    receive
+        {py_chunk, Tag, Value} -> [Value | chunks(Tag, Most - 1)]
+    after 0 ->
+        []
+    end.
+
 known(Handle, End) ->
     _ = py_nif:stream_close(Handle, none),
     End.
@@ -75,6 +112,8 @@ refused({error, _} = Error) -> Error.
 %% Several values ---------------------------------------------------------------
 
 -spec several(#py_stream{}, pos_integer(), timeout()) -> {ok, [term()]} | {error, py:reason()}.
+several(#py_stream{handle = {remote, _, _, _}} = Stream, N, Timeout) ->
+    py_remote_stream:several(Stream, N, Timeout);
 several(#py_stream{prefetch = 0} = Stream, N, Timeout) ->
     case pull(Stream, N, next, false, deadline(Timeout)) of
         {[], {error, _} = Error} -> Error;
@@ -100,6 +139,8 @@ several_ahead(#py_stream{tag = Tag} = Stream, N, Deadline, Values) ->
 %% {Values, Next}, where Next is as in the messages, or `timeout'.
 -spec pull(#py_stream{}, pos_integer() | infinity, next, TellEnd :: boolean(), deadline()) ->
           {[term()], stop | timeout | end_of_stream()}.
+pull(#py_stream{handle = {remote, _, _, _}} = Stream, Count, next, true, Deadline) ->
+    py_remote_stream:pull(Stream, Count, Deadline);
 pull(#py_stream{handle = Handle} = Stream, Count, What, TellEnd, Deadline) ->
     Tag = make_ref(),
     case py_nif:stream_pull(Handle, Tag, Count, What, TellEnd) of
@@ -144,6 +185,8 @@ joined(Parts) -> lists:append(lists:reverse(Parts)).
 %% All values -------------------------------------------------------------------
 
 -spec all(fun((term(), Acc) -> Acc), Acc, #py_stream{}) -> {ok, Acc} | {error, py:reason()}.
+all(Fun, Acc, #py_stream{handle = {remote, _, _, _}} = Stream) ->
+    py_remote_stream:all(Fun, Acc, Stream);
 all(Fun, Acc, #py_stream{prefetch = 0, handle = Handle} = Stream) ->
     Tag = make_ref(),
     case py_nif:stream_push(Handle, Tag, ?WINDOW, false) of
@@ -210,6 +253,8 @@ ended({error, _} = Error, _Acc) -> Error.
 %% Closing ----------------------------------------------------------------------
 
 -spec close(#py_stream{}) -> ok | {error, not_owner}.
+close(#py_stream{handle = {remote, _, _, _}} = Stream) ->
+    py_remote_stream:close(Stream);
 close(#py_stream{handle = Handle, tag = Tag}) ->
     Closing = make_ref(),
     case py_nif:stream_close(Handle, Closing) of
@@ -243,6 +288,7 @@ forget(Tag) ->
 deadline(infinity) -> infinity;
 deadline(Timeout) -> erlang:monotonic_time(millisecond) + Timeout.
 
+-spec remaining(deadline()) -> timeout().
 remaining(infinity) -> infinity;
 remaining(Deadline) -> max(0, Deadline - erlang:monotonic_time(millisecond)).
 

@@ -1,6 +1,10 @@
 %% One worker of a pool, as the supervision tree sees it. The native worker (a
-%% thread with its Python namespace) outlives this process: a restarted py_worker
-%% adopts it, and starts a new one only where the old one has ended.
+%% thread with its Python namespace, or a process of its own) outlives this
+%% process: a restarted py_worker adopts it, and starts a new one only where the
+%% old one has ended.
+%%
+%% Of isolation `process' it starts the worker's processes, one after the other,
+%% and hears how they end. Its port is for that alone: killing this process ends none.
 -module(py_worker).
 -behaviour(gen_server).
 
@@ -10,7 +14,12 @@
 -export([start_link/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
--record(state, {pool :: py_nif:pool(), owner :: pid(), name :: atom(), index :: pos_integer()}).
+-record(state, {pool :: py_nif:pool(),
+                owner :: pid(),
+                name :: atom(),
+                index :: pos_integer(),
+                program :: file:filename_all() | none,
+                port :: port() | undefined}).
 
 %% Returns at once: a preload may take its time, and must not hold a supervisor up.
 %% The pool's owner is told when the worker is ready.
@@ -21,9 +30,10 @@ start_link(Name, Index) ->
 -spec init({atom(), pos_integer()}) -> {ok, #state{}} | {stop, {shutdown, term()}}.
 init({Name, Index}) ->
     case py_pool_owner:lookup(Name) of
-        #py_pool{native = Native, owner = Owner} ->
+        #py_pool{native = Native, owner = Owner, program = Program} ->
             case py_nif:pool_start_worker(Native, Index) of
-                ok -> {ok, #state{pool = Native, owner = Owner, name = Name, index = Index}};
+                ok ->
+                    {ok, #state{pool = Native, owner = Owner, name = Name, index = Index, program = Program}};
                 {error, stopped} -> {stop, {shutdown, {no_pool, Name}}}
             end;
         undefined ->
@@ -48,11 +58,37 @@ handle_info({py_worker, Pool, Index, Event},
         replaced ->
             ?LOG_NOTICE("python worker ~b of pool ~ts did not end in time, and was replaced", [Index, Name]),
             {noreply, State};
+        {launch, Said} ->
+            {noreply, launch(Said, State)};
+        {crashed, Why} ->
+            ?LOG_WARNING("python worker ~b of pool ~ts crashed (~ts), and is started again", [Index, Name, Why]),
+            {noreply, State};
         {failed, Reason} ->
             case py_pool_owner:worker_failed(Owner, Reason) of
                 first -> {stop, {shutdown, Reason}, State};
                 later -> {stop, {failed, Reason}, State}
             end
     end;
+handle_info({Port, {exit_status, Status}}, #state{port = Port} = State) ->
+    {noreply, ended(py_program:describe(Status), State#state{port = undefined})};
+handle_info({Port, {exit_status, Status}}, #state{name = Name, index = Index} = State) when is_port(Port) ->
+    ?LOG_INFO("a process of python worker ~b of pool ~ts ~ts", [Index, Name, py_program:describe(Status)]),
+    {noreply, State};
 handle_info(_Message, State) ->
     {noreply, State}.
+
+launch(Said, #state{program = Program} = State) ->
+    case py_program:start(Program, Said) of
+        {ok, Port} -> State#state{port = Port};
+        {error, Why} -> ended(Why, State)
+    end.
+
+%% Of interest to the native side where it waits for the process to connect.
+ended(How, #state{pool = Pool, name = Name, index = Index} = State) ->
+    ?LOG_INFO("the process of python worker ~b of pool ~ts ~ts", [Index, Name, How]),
+    try
+        ok = py_nif:pool_process_ended(Pool, Index, How)
+    catch
+        error:badarg -> ok  % the NIF's module was loaded anew, and knows nothing of this pool
+    end,
+    State.

@@ -36,6 +36,13 @@ enum class operation : std::uint8_t {
   tracemalloc_stop
 };
 
+// The marks of a request as bits, for formats that write them down.
+struct request_flags {
+  static constexpr std::uint8_t traceback = 1;
+  static constexpr std::uint8_t keep_atoms = 2;
+  static constexpr std::uint8_t as_stream = 4;
+};
+
 // What to do, in terms of one format. Which members count depends on `what`:
 //   call  target, function, arguments (a list), keywords (a map)
 //   map   target, function, arguments (a list of lists)
@@ -62,7 +69,7 @@ struct request {
 //   name(term, context)     an atom or a UTF-8 binary as a Python str, whatever the atom means elsewhere
 //   text(term)              the bytes of a binary
 //   source(term, limits)    a source over the term
-//   begin_answer()          no term of the request is looked at any more
+//   begin_answer()          no term of the request is looked at any more; what was built of an answer is void
 //   sink()                  where the answer is built; after begin_answer()
 //   stream(object)          a handle of a stream over the object; after begin_answer()
 //   may_be_atom(name)       whether an exception's name may become an atom
@@ -75,7 +82,9 @@ concept term_format = requires(F& format, const typename F::term& term, python::
   { format.source(term, limits) } -> source;
   format.begin_answer();
   requires sink<std::remove_cvref_t<decltype(format.sink())>>;
-  { format.stream(std::declval<const python::ref&>()) } -> std::same_as<typename F::term>;
+  {
+    format.stream(std::declval<const python::ref&>())
+  } -> std::same_as<typename std::remove_cvref_t<decltype(format.sink())>::value_type>;
   { format.may_be_atom(name) } -> std::same_as<bool>;
 };
 
@@ -105,7 +114,7 @@ class bridge {
       if (python::in_forked_child()) python::end_forked_child(nullptr);
       return good;
     } catch (...) {
-      if (!answering_) begin_answer();
+      format_.begin_answer();
       return {false, reason_of_current(format_, on_.context().home(), asked_.traceback, index_)};
     }
   }
@@ -130,42 +139,42 @@ class bridge {
         const python::ref function = resolve();
         const python::ref arguments = take_arguments();
         const python::ref keywords = take(asked_.keywords);
-        begin_answer();
+        format_.begin_answer();
         return python::call(function.get(), arguments.get(), keywords.get());
       }
       case operation::eval: {
         const python::ref code = python::make_str(format_.text(asked_.code));
         const python::ref locals = take(asked_.keywords);
-        begin_answer();
+        format_.begin_answer();
         return python::eval_code(home, on_.name_space(), code.get(), locals.get());
       }
       case operation::exec: {
         const std::string code(format_.text(asked_.code));
-        begin_answer();
+        format_.begin_answer();
         python::exec_code(on_.name_space(), code);
         return python::ref::borrow(Py_None);
       }
       case operation::object: {
         python::ref object = take(asked_.target);
-        begin_answer();
+        format_.begin_answer();
         return object;
       }
       case operation::version:
-        begin_answer();
+        format_.begin_answer();
         return python::make_str(Py_GetVersion());
       case operation::memory_stats:
-        begin_answer();
+        format_.begin_answer();
         return python::call(helpers.memory_stats.get());
       case operation::gc:
-        begin_answer();
+        format_.begin_answer();
         return python::collect(static_cast<int>(asked_.number));
       case operation::tracemalloc_start: {
-        begin_answer();
+        format_.begin_answer();
         const python::ref frames = python::checked(PyLong_FromLongLong(asked_.number));
         return python::call(helpers.tracemalloc_start.get(), frames.get());
       }
       case operation::tracemalloc_stop:
-        begin_answer();
+        format_.begin_answer();
         return python::call(helpers.tracemalloc_stop.get());
       case operation::map: break;
     }
@@ -178,7 +187,7 @@ class bridge {
     const python::ref each = take_arguments();
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(each.get()); ++i)
       PyObject_GC_UnTrack(PyList_GET_ITEM(each.get(), i));
-    begin_answer();
+    format_.begin_answer();
     const Py_ssize_t count = PyList_GET_SIZE(each.get());
     auto& to = format_.sink();
     auto list = to.list(static_cast<std::size_t>(count));
@@ -247,17 +256,11 @@ class bridge {
   // gets it now.
   static void let_others_run() noexcept { const python::detached no_gil; }
 
-  void begin_answer() {
-    format_.begin_answer();
-    answering_ = true;
-  }
-
   pool::thread_worker& on_;
   Format& format_;
   const request<term>& asked_;
   walk_limits limits_;
   python::sink into_;
-  bool answering_ = false;
   std::optional<std::int64_t> index_;  // of the call under way in a map
 };
 

@@ -93,6 +93,8 @@ class object_holder {
   [[nodiscard]] virtual bool closed() const noexcept = 0;
   // Objects held now.
   [[nodiscard]] virtual std::size_t held() const noexcept = 0;
+  // Another term names one of them, and will release it.
+  virtual void lent() noexcept {}
   // Lets the object of this number go, soon.
   virtual void release(std::uint64_t id) noexcept = 0;
   // From now on nothing is found and nothing held.
@@ -204,7 +206,7 @@ struct archetype_fill {
 // A sink. `value_type` is movable and owns what was built (a sink into bytes has an empty one).
 //
 // `erlang_terms` says that the sink's world is Erlang's: its sources then pass on terms exactly as
-// they are (atoms as atoms, `{'$buffer', _}` as that tuple); into any other world an Erlang source
+// they are (atoms as atoms, `{'$buffer', _}` as that tuple), references to objects apart; into any other world an Erlang source
 // applies the crossing table (`true` becomes boolean(true), `undefined` none(), ...).
 template <class S>
 concept sink = requires(S& s, std::int64_t integer, double real, bool flag, std::string_view text,

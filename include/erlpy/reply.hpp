@@ -92,19 +92,13 @@ class reply_writer {
   std::optional<std::int64_t> index_;
 };
 
-// Inside a catch block, attached: the reason of what was thrown, in a format that is at its answer. Python
-// exceptions are described here, before they are destroyed. A child that user code forked ends here.
+// Inside a catch block: the reason of what was thrown, where no Python runs.
 template <class Format>
-[[nodiscard]] auto reason_of_current(Format& format, const python::interpreter& home, bool with_frames,
-                                     std::optional<std::int64_t> index) {
-  reply_writer writer(format, with_frames, index);
+[[nodiscard]] auto reason_of_conversion(Format& format, std::optional<std::int64_t> index) {
+  reply_writer writer(format, false, index);
   try {
     throw;
-  } catch (const python::exception& raised) {
-    if (python::in_forked_child()) python::end_forked_child(&raised);
-    return writer.exception(python::describe(home, raised, with_frames));
   } catch (const conversion_error& failed) {
-    if (python::in_forked_child()) python::end_forked_child(nullptr);
     if (failed.kind() == fault::object_gone || failed.kind() == fault::cancelled)
       return writer.reason(exception_name(failed.kind()));
     return writer.exception({std::string(exception_name(failed.kind())), failed.what(), {}});
@@ -112,6 +106,22 @@ template <class Format>
     return writer.exception({"MemoryError", "out of memory while a value was converted", {}});
   } catch (const std::exception& other) {
     return writer.exception({"SystemError", other.what(), {}});
+  }
+}
+
+// Inside a catch block, attached: the reason of what was thrown, in a format that is at its answer. Python
+// exceptions are described here, before they are destroyed. A child that user code forked ends here.
+template <class Format>
+[[nodiscard]] auto reason_of_current(Format& format, const python::interpreter& home, bool with_frames,
+                                     std::optional<std::int64_t> index) {
+  try {
+    throw;
+  } catch (const python::exception& raised) {
+    if (python::in_forked_child()) python::end_forked_child(&raised);
+    return reply_writer(format, with_frames, index).exception(python::describe(home, raised, with_frames));
+  } catch (...) {
+    if (python::in_forked_child()) python::end_forked_child(nullptr);
+    return reason_of_conversion(format, index);
   }
 }
 

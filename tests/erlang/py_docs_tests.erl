@@ -11,6 +11,7 @@ least() ->
       "docs/types.md" => #{"erlang" => 4, table => 4},
       "docs/streaming.md" => #{"erlang" => 20, "elixir" => 6, "cpp" => 2, "python" => 2, "text" => 3, table => 1},
       "docs/errors-and-timeouts.md" => #{"erlang" => 8, table => 2},
+      "docs/scale.md" => #{"erlang" => 4, "bash" => 1, "text" => 12},
       "docs/internals.md" => #{"bash" => 1},
       "docs/decisions.md" => #{}}.
 
@@ -40,6 +41,23 @@ readme_tables_are_those_of_types_test() ->
 numpy_test_() ->
     {"blocks and rows that need numpy",
      fresh(fun() -> py_test:has_numpy() orelse throw({skip, "numpy is not installed"}) end)}.
+
+%% What docs/scale.md quotes of a simulation is what that prints. Blocks that begin with no line of it show
+%% what was measured, and differ from machine to machine.
+simulation_test_() ->
+    {timeout, 300, fun() -> in_dir(fun(Dir) ->
+        [{ok, _} = compile:file(File, [{outdir, Dir}])
+         || File <- filelib:wildcard(filename:join([root(), "benchmarks", "bench_queueing*.erl"]))
+                    ++ [filename:join([root(), "benchmarks", "bench.erl"])]],
+        Erl = filename:join([code:root_dir(), "bin", "erl"]),
+        {0, Output} = run(Erl, ["-noinput", "-pa", Dir, "-eval", "bench_queueing:simulation(), halt(0)."], Dir),
+        Printed = unicode:characters_to_list(Output),
+        Titles = string:split(Printed, "\n", all),
+        Quoted = [Text || #{text := Text} <- of_language("text", doc_blocks:blocks(read("docs/scale.md"))),
+                          lists:member(hd(string:split(Text, "\n")), Titles)],
+        ?assert(length(Quoted) >= 8),
+        [?assertEqual({Text, true}, {Text, string:find(Printed, Text) =/= nomatch}) || Text <- Quoted]
+    end) end}.
 
 %% A link to a file of the repository leads somewhere.
 links_test() ->

@@ -77,7 +77,7 @@ time_out_in_the_queue(_Config) ->
     MaxQueue = 20,
     with_pool(#{num_workers => 1, max_queue => MaxQueue, grace => 5000}, fun(Pool) ->
         Busy = py:call_async(time, sleep, [2], #{}, #{pool => Pool}),
-        py_test:wait_until(fun() -> {ok, #{workers := [#{state := State}]}} = py_pool:stats(Pool), State =:= busy end, 5000),
+        py_test:wait_until(fun() -> states(Pool) =:= [busy] end, 5000),
         Rounds = 3,
         [begin
              Waiting = [py:call_async(time, sleep, [0], #{}, #{pool => Pool, timeout => 100})
@@ -87,7 +87,7 @@ time_out_in_the_queue(_Config) ->
              [{error, timeout} = py:await(Call) || Call <- Waiting],
              {ok, #{queued := 0}} = py_pool:stats(Pool)
          end || _ <- lists:seq(1, Rounds)],
-        {ok, #{workers := [#{state := busy}]}} = py_pool:stats(Pool),
+        [busy] = states(Pool),
         {ok, none} = py:await(Busy),
         Given = Rounds * MaxQueue,
         {ok, #{calls := 1, errors := 0, timeouts := Given, overloads := Rounds}} = py_pool:stats(Pool),
@@ -167,9 +167,13 @@ flat(Samples, WarmUp) ->
          {Key, true} = {Key, Most(After) - Most(Before) < Room}
      end || {Key, Room} <- [{rss, 16 * ?MIB}, {erlang, 16 * ?MIB}, {processes, 500}, {mailboxes, 500}]].
 
+states(Pool) ->
+    {ok, #{workers := Workers}} = py_pool:stats(Pool),
+    [State || #{state := State} <- Workers].
+
 is_empty(Pool) ->
-    {ok, #{queued := Queued, workers := Workers}} = py_pool:stats(Pool),
-    Queued =:= 0 andalso [] =:= [State || #{state := State} <- Workers, State =/= idle].
+    {ok, #{queued := Queued}} = py_pool:stats(Pool),
+    Queued =:= 0 andalso lists:usort(states(Pool)) =:= [idle].
 
 %% Nothing waits, neither in the pool nor in a mailbox.
 is_idle(Pool) ->

@@ -4,7 +4,7 @@
 
 -export([cases/1, cases/2, start/0, stop/1, in_process/1, with_pool/2, pool_name/0]).
 -export([elapsed/1, wait_until/2, mailbox/0, rss/0, badarg/3]).
--export([vm/2, otp/0, python/0, tmp_dir/0, has_numpy/0]).
+-export([vm/2, otp/0, python/0, tmp_dir/0, has_numpy/0, free_threaded/0, isolation/0]).
 
 %% Every exported function case_*/0 of the module, each in a process of its own
 %% with the application freshly started.
@@ -19,7 +19,13 @@ cases(Module, Seconds) ->
 
 start() ->
     _ = application:stop(erlang_python),
+    _ = application:load(erlang_python),
+    ok = application:set_env(erlang_python, isolation, isolation()),
     ok = application:start(erlang_python).
+
+%% What the workers of every pool are, if it does not say: the suites are run for each kind.
+isolation() ->
+    list_to_existing_atom(os:getenv("ERLPY_TEST_ISOLATION", "shared")).
 
 stop(_) ->
     application:stop(erlang_python).
@@ -131,6 +137,11 @@ python() ->
 has_numpy() ->
     {ok, Found} = py:eval(<<"__import__('importlib.util').util.find_spec('numpy') is not None">>),
     Found.
+
+%% Whether workers of one interpreter run at the same time.
+free_threaded() ->
+    {ok, Answer} = py:eval(<<"not getattr(__import__('sys'), '_is_gil_enabled', lambda: True)()">>),
+    Answer.
 
 %% A new directory.
 tmp_dir() ->

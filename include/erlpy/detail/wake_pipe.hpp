@@ -28,6 +28,12 @@ class wake_pipe {
   }
 
   [[nodiscard]] int reading_end() const noexcept { return ends_[0]; }
+  // Whoever waits, before it looks for what it was woken for.
+  void drain() const noexcept {
+    std::array<char, 64> bytes{};
+    while (read(ends_[0], bytes.data(), bytes.size()) > 0) {
+    }
+  }
   // Any thread. A full pipe is as good as one more byte.
   void wake() const noexcept {
     const char byte = 0;

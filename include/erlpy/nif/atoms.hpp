@@ -51,6 +51,8 @@ struct atoms {
         ready(make_ascii_atom(env, "ready")),
         failed(make_ascii_atom(env, "failed")),
         replaced(make_ascii_atom(env, "replaced")),
+        crashed(make_ascii_atom(env, "crashed")),
+        launch(make_ascii_atom(env, "launch")),
         py_worker(make_ascii_atom(env, "py_worker")),
         py_pool_stopped(make_ascii_atom(env, "py_pool_stopped")),
         call(make_ascii_atom(env, "call")),
@@ -97,7 +99,7 @@ struct atoms {
   ERL_NIF_TERM ok, error, badarg, timeout, overload, cancelled, stopped;
   ERL_NIF_TERM worker_crashed, worker_replaced, object_gone, no_pool;
   // Tags of messages.
-  ERL_NIF_TERM py_response, py_error, ready, failed, replaced, py_worker, py_pool_stopped;
+  ERL_NIF_TERM py_response, py_error, ready, failed, replaced, crashed, launch, py_worker, py_pool_stopped;
   // Requests, and what becomes of them.
   ERL_NIF_TERM call, map, eval, exec, info, version, memory_stats, gc, tracemalloc_start, tracemalloc_stop;
   ERL_NIF_TERM bind, job, abandoned, sent, open, stale;

@@ -15,7 +15,9 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include <erlpy/data_model.hpp>
 
@@ -75,6 +77,13 @@ class owned_binary {
   ErlNifBinary binary_{};
   bool taken_ = false;
 };
+
+// A binary of this text. Throws std::bad_alloc.
+[[nodiscard]] inline ERL_NIF_TERM make_binary(ErlNifEnv* env, std::string_view text) {
+  owned_binary bytes(text.size());
+  std::ranges::copy(as_bytes(text), bytes.writable().begin());
+  return bytes.into_term(env);
+}
 
 inline constexpr std::byte external_version{131};
 

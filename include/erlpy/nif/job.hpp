@@ -18,12 +18,14 @@
 #include <erlpy/nif/library.hpp>
 #include <erlpy/nif/resource.hpp>
 #include <erlpy/nif/scratch.hpp>
+#include <erlpy/nif/remote.hpp>
 #include <erlpy/nif/stream_handle.hpp>
+#include <erlpy/pool/process_worker.hpp>
 #include <erlpy/pool/thread_pool.hpp>
 
 namespace erlpy::nif {
 
-class call_job final : public pool::job {
+class call_job final : public pool::remote_job {
  public:
   struct address {
     ErlNifPid reply_to{};
@@ -70,26 +72,39 @@ class call_job final : public pool::job {
 
   // pool::job ---------------------------------------------------------------------------------------
 
-  void run(pool::worker& runner) noexcept override {
-    pool::thread_worker& on = pool::thread_worker::of(runner);
+  void run(pool::worker& on) noexcept override {
+    if (pool_->settings().kind == pool::isolation::process) {
+      send_over(pool::process_worker::of(on));
+    } else {
+      run_here(pool::thread_worker::of(on));
+    }
+  }
+
+  // What the worker process made of it.
+  void answered(pool::worker& on, bool good, bytes_view payload) noexcept override {
     const library& loaded = library::current();
     try {
       worker_scratch& scratch = worker_scratch::mine();
-      scratch.minter.serve({pool_, on.place().index, on.place().objects});
+      scratch.minter.serve({pool_, on.place().index, on.objects()});
       {
-        stream_opener streams(on, pool_, {to_.reply_to, request_.traceback, request_.keep_atoms});
-        format terms(env_.get(), loaded.sources, scratch.sinks, loaded.budget, clear_, &streams);
-        const auto answered = bridge<format>(on, terms, request_, &stop_flag()).run();
-        on.count(answered.good);
-        if (claim()) send_in(env_.get(), answered.good, answered.result);
+        format terms(env_.get(), loaded.sources, scratch.sinks, loaded.budget, clear_);
+        terms.begin_answer();
+        ERL_NIF_TERM result{};
+        try {
+          result = read_answer(on, terms, good, payload);
+        } catch (...) {
+          good = false;
+          terms.begin_answer();
+          result = reason_of_conversion(terms, std::nullopt);
+        }
+        on.count(good);
+        if (claim()) send_in(env_.get(), good, result);
       }
       scratch.minter.leave();
     } catch (...) {
       if (claim()) send_in(env_.get(), false, loaded.names.worker_crashed);
     }
-    unwatch(nullptr);
-    // Whoever refused this job meanwhile may still be reading the tag: then the destructor frees it.
-    if (!refused_.load(std::memory_order_acquire)) discard();
+    done();
   }
 
   void refuse(pool::refusal why) noexcept override {
@@ -102,7 +117,8 @@ class call_job final : public pool::job {
       const ERL_NIF_TERM name = make_atom(env.get(), pool_->settings().name);
       const ERL_NIF_TERM reason = why == pool::refusal::stopped
                                       ? enif_make_tuple2(env.get(), loaded.names.no_pool, name)
-                                      : loaded.names.worker_crashed;
+                                  : why == pool::refusal::replaced ? loaded.names.worker_replaced
+                                                                   : loaded.names.worker_crashed;
       send_in(env.get(), false, reason);
     } catch (...) {
     }
@@ -118,6 +134,64 @@ class call_job final : public pool::job {
   void release() noexcept override { enif_release_resource(this); }
 
  private:
+  void run_here(pool::thread_worker& on) noexcept {
+    const library& loaded = library::current();
+    try {
+      worker_scratch& scratch = worker_scratch::mine();
+      scratch.minter.serve({pool_, on.place().index, on.objects()});
+      {
+        stream_opener streams(on, pool_, owner());
+        format terms(env_.get(), loaded.sources, scratch.sinks, loaded.budget, clear_, &streams);
+        const auto answered = bridge<format>(on, terms, request_, &stop_flag()).run();
+        on.count(answered.good);
+        if (claim()) send_in(env_.get(), answered.good, answered.result);
+      }
+      scratch.minter.leave();
+    } catch (...) {
+      if (claim()) send_in(env_.get(), false, loaded.names.worker_crashed);
+    }
+    done();
+  }
+
+  // The terms stay until the answer: a process that ends before it has begun the call is not the last to get it.
+  void send_over(pool::process_worker& on) noexcept {
+    const library& loaded = library::current();
+    try {
+      write_request(on.begin_call(), env_.get(), request_, loaded.sources,
+                    walk_limits{on.settings().max_depth, &stop_flag()});
+      return on.ask();
+    } catch (...) {
+      try {
+        format terms(env_.get(), loaded.sources, worker_scratch::mine().sinks, loaded.budget, clear_);
+        terms.begin_answer();
+        const ERL_NIF_TERM reason = reason_of_conversion(terms, std::nullopt);
+        on.count(false);
+        if (claim()) send_in(env_.get(), false, reason);
+      } catch (...) {
+        if (claim()) send_in(env_.get(), false, loaded.names.worker_crashed);
+      }
+    }
+    done();
+  }
+
+  [[nodiscard]] ERL_NIF_TERM read_answer(pool::worker& on, format& terms, bool good, bytes_view payload) {
+    const walk_limits limits{on.settings().max_depth, &stop_flag()};
+    if (good && request_.as_stream)
+      return open_remote_stream(pool::process_worker::of(on), pool_, owner(), env_.get(), payload);
+    const ERL_NIF_TERM result = transcode(etf::source(payload, limits), terms.sink());
+    return good ? result : with_class_atoms(env_.get(), result, library::current().budget);
+  }
+
+  [[nodiscard]] stream_settings owner() const noexcept {
+    return {to_.reply_to, request_.traceback, request_.keep_atoms};
+  }
+
+  // Whoever refused this job meanwhile may still be reading the tag: then the destructor frees it.
+  void done() noexcept {
+    unwatch(nullptr);
+    if (!refused_.load(std::memory_order_acquire)) discard();
+  }
+
   // The message and everything in `env` become the receiver's.
   void send_in(ErlNifEnv* env, bool good, ERL_NIF_TERM result) noexcept {
     const atoms& names = library::current().names;

@@ -77,7 +77,8 @@ class object_minter final : public object_maker {
   void leave() noexcept { home_ = {}; }
 
   [[nodiscard]] ERL_NIF_TERM make_object(ErlNifEnv* env, object_ref object) override {
-    const auto made = resource_ptr<object_resource>::make(type_, home_address(home_), std::move(object));
+    const auto made = resource_ptr<object_resource>::make(type_, home_address(home_), object);
+    home_.objects->lent();
     return enif_make_tuple2(env, object.generator ? names_.generator : names_.py_object, made.term(env));
   }
 

@@ -15,6 +15,7 @@
 
 #include <erlpy/nif/library.hpp>
 #include <erlpy/nif/resource.hpp>
+#include <erlpy/pool/process_pool.hpp>
 #include <erlpy/pool/thread_pool.hpp>
 
 namespace erlpy::nif {
@@ -30,15 +31,31 @@ class pool_resource {
   void open(pool::options settings) {
     const auto self = resource_ptr<pool_resource>::share(this);
     listeners_.resize(settings.num_workers);
-    pool_ = std::make_shared<pool::thread_pool>(
-        std::move(settings),
-        pool::pool_events{[self](std::size_t slot, std::optional<std::string> kind,
-                                 const std::string& message) { self->tell_started(slot, kind, message); },
-                          [self](std::size_t slot) { self->tell(slot, library::current().names.replaced); },
-                          [self] { self->tell_stopped(); }});
+    pool::pool_events events;
+    events.started = [self](std::size_t slot, const std::optional<std::string>& kind, const std::string& message) {
+      self->tell_started(slot, kind, message);
+    };
+    events.replaced = [self](std::size_t slot) { self->tell(slot, library::current().names.replaced); };
+    events.stopped = [self] { self->tell_stopped(); };
+    if (settings.kind != pool::isolation::process) {
+      pool_ = std::make_shared<pool::thread_pool>(std::move(settings), std::move(events));
+      return;
+    }
+    events.crashed = [self](std::size_t slot, const std::string& message) {
+      self->tell(slot, library::current().names.crashed, [&](ErlNifEnv* env) { return make_binary(env, message); });
+    };
+    events.launch = [self](std::size_t slot, const std::string& address, const std::string& secret) {
+      self->tell(slot, library::current().names.launch,
+                 [&](ErlNifEnv* env) { return make_binary(env, address + "\n" + secret + "\n"); });
+    };
+    auto made = std::make_shared<pool::process_pool>(std::move(settings), std::move(events));
+    processes_ = made.get();
+    pool_ = std::move(made);
   }
 
   [[nodiscard]] const std::shared_ptr<pool::worker_pool>& pool() const noexcept { return pool_; }
+  // The same if its workers are processes, else null.
+  [[nodiscard]] pool::process_pool* processes() const noexcept { return processes_; }
 
   // The owner has ended.
   void down(ErlNifPid) noexcept {
@@ -114,6 +131,7 @@ class pool_resource {
 
   ErlNifPid owner_;
   std::shared_ptr<pool::worker_pool> pool_;
+  pool::process_pool* processes_ = nullptr;
   std::mutex mutex_;
   std::vector<std::optional<ErlNifPid>> listeners_;
 };

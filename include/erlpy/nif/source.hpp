@@ -177,13 +177,13 @@ class walker {
           if (enif_inspect_binary(env_, all[1], &content))
             return tag == context_.names.bytes ? to.bytes(view_of(content)) : shared_binary(all[1], to);
         }
-        if (tag == context_.names.py_object || tag == context_.names.generator) {
-          object_ref object{0, 0, tag == context_.names.generator};
-          if (context_.resolve(env_, all[1], object)) return to.object(object);
-        }
       } else if (arity == 4 && all[0] == context_.names.ndarray) {
         return tagged_ndarray(all, to);
       }
+    }
+    if (arity == 2 && (all[0] == context_.names.py_object || all[0] == context_.names.generator)) {
+      object_ref object{0, 0, all[0] == context_.names.generator};
+      if (context_.resolve(env_, all[1], object)) return to.object(object);
     }
     const walk_guard::level inside(guard_);
     auto builder = to.tuple(all.size());

@@ -44,7 +44,8 @@ class stats_writer {
         count("timeouts", stats.timeouts), count("overloads", stats.overloads),
         count("restarts", sum.restarts), count("abandoned", stats.abandoned), count("objects", sum.objects),
         count("streams", sum.streams), count("busy_us", sum.busy_us),
-        entry("gil_stalled", make_ascii_atom(env_, stats.gil_stalled ? "true" : "false"))});
+        flag("gil_stalled", stats.gil_stalled), flag("parallel", stats.parallel),
+        count("leaked_interpreters", stats.leaked_interpreters)});
   }
 
  private:
@@ -55,6 +56,9 @@ class stats_writer {
   }
   [[nodiscard]] pair count(std::string_view key, std::uint64_t value) const noexcept {
     return entry(key, enif_make_uint64(env_, value));
+  }
+  [[nodiscard]] pair flag(std::string_view key, bool value) const noexcept {
+    return entry(key, make_ascii_atom(env_, value ? "true" : "false"));
   }
   [[nodiscard]] ERL_NIF_TERM state(pool::worker_state value) const noexcept {
     static constexpr std::array<std::string_view, 5> texts = {"down", "starting", "idle", "busy", "stuck"};

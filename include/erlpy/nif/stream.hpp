@@ -99,7 +99,7 @@ class stream_core : public pool::resident {
  protected:
   // What whoever asks next is told. It changes once from `live`, and to `over` when it was told. `telling`: of
   // a stream that is read ahead; the message is on its way.
-  enum class fate : std::uint8_t { live, due, telling, over, replaced, stopped };
+  enum class fate : std::uint8_t { live, due, telling, over, replaced, crashed, stopped };
 
   ~stream_core() override = default;
 
@@ -164,6 +164,7 @@ class stream_core : public pool::resident {
   [[nodiscard]] ERL_NIF_TERM reason_term(ErlNifEnv* env, pool::refusal why) const {
     const atoms& names = library::current().names;
     if (why == pool::refusal::replaced) return names.worker_replaced;
+    if (why == pool::refusal::crashed) return names.worker_crashed;
     return enif_make_tuple2(env, names.no_pool, make_atom(env, pool_->settings().name));
   }
 

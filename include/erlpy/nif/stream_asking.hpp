@@ -58,6 +58,7 @@ inline ERL_NIF_TERM stream_core::say_fate(ErlNifEnv* env, bool tell_end) {
       return enif_make_tuple2(env, names.ended, enif_make_copy(env, ending_term_));
     }
     case fate::replaced: return enif_make_tuple2(env, names.error, reason_term(env, pool::refusal::replaced));
+    case fate::crashed: return enif_make_tuple2(env, names.error, reason_term(env, pool::refusal::crashed));
     case fate::stopped: return enif_make_tuple2(env, names.error, reason_term(env, pool::refusal::stopped));
     default: return enif_make_tuple2(env, names.error, names.closed);
   }
@@ -127,7 +128,9 @@ inline void stream_core::end_soon(stream::signals::asked before) noexcept {
 }
 
 inline void stream_core::refuse(pool::refusal why) noexcept {
-  settle_fate(why == pool::refusal::replaced ? fate::replaced : fate::stopped);
+  settle_fate(why == pool::refusal::replaced  ? fate::replaced
+              : why == pool::refusal::crashed ? fate::crashed
+                                              : fate::stopped);
   if (claim()) {
     fate_.store(once_sent(), std::memory_order_release);
     try {

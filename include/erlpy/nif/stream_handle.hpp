@@ -10,6 +10,7 @@
 #include <erlpy/nif/library.hpp>
 #include <erlpy/nif/resource.hpp>
 #include <erlpy/nif/stream_local.hpp>
+#include <erlpy/nif/stream_remote.hpp>
 
 namespace erlpy::nif {
 
@@ -48,6 +49,25 @@ inline resource_ptr<stream_watch> stream_core::watch_owner(ErlNifEnv* env) {
   return watch;
 }
 
+// A handle of a stream that was just opened. Where the owner is gone already the handle goes unread, and closes it.
+[[nodiscard]] inline ERL_NIF_TERM make_handle(ErlNifEnv* env, pool::job_ptr core, ErlNifPid owner) {
+  const auto handle = resource_ptr<stream_handle>::make(library::current().streams, std::move(core));
+  (void)enif_monitor_process(nullptr, handle.get(), &owner, nullptr);
+  return handle.term(env);
+}
+
+// Of a stream that a worker process has opened, whose answer is its number. On the worker's thread.
+[[nodiscard]] inline ERL_NIF_TERM open_remote_stream(pool::process_worker& on,
+                                                     const std::shared_ptr<pool::worker_pool>& pool,
+                                                     stream_settings settings, ErlNifEnv* env, bytes_view answer) {
+  const auto number = etf::integer_value(etf::term(answer));
+  if (!number) throw error("a worker process has answered with no stream");
+  auto* const opened = new remote_stream(pool, on, settings, static_cast<std::uint64_t>(*number));
+  pool::job_ptr core(opened);
+  opened->open(on);
+  return make_handle(env, std::move(core), settings.owner);
+}
+
 // Opens streams for the job of an owner.
 class stream_opener final : public stream_maker {
  public:
@@ -58,10 +78,7 @@ class stream_opener final : public stream_maker {
     auto* const opened = new local_stream(pool_, on_, settings_);
     pool::job_ptr core(opened);
     opened->open(on_, iterable);
-    const auto handle = resource_ptr<stream_handle>::make(library::current().streams, std::move(core));
-    // Where the owner is gone already the handle goes unread, and closes the stream.
-    (void)enif_monitor_process(nullptr, handle.get(), &settings_.owner, nullptr);
-    return handle.term(env);
+    return make_handle(env, std::move(core), settings_.owner);
   }
 
  private:

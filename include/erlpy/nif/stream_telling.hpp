@@ -9,7 +9,7 @@ namespace erlpy::nif {
 
 inline void stream_core::enter(pool::worker& on) {
   chunks_.recover();
-  worker_scratch::mine().minter.serve({pool_, on.place().index, on.place().objects});
+  worker_scratch::mine().minter.serve({pool_, on.place().index, on.objects()});
 }
 
 inline void stream_core::leave() noexcept {

@@ -19,7 +19,7 @@ class worker;
 enum class outcome : std::uint8_t { open, sent, timeout, cancelled };
 
 // Why a job did not run to its end.
-enum class refusal : std::uint8_t { stopped, replaced };
+enum class refusal : std::uint8_t { stopped, replaced, crashed };
 
 class job {
  public:
@@ -159,6 +159,14 @@ class job_list {
     node->next_ = nullptr;
     (tail_ != nullptr ? tail_->next_ : head_) = node;
     tail_ = node;
+    ++size_;
+  }
+  void push_front(job_ptr added) noexcept {
+    job* const node = added.detach();
+    node->previous_ = nullptr;
+    node->next_ = head_;
+    (head_ != nullptr ? head_->previous_ : tail_) = node;
+    head_ = node;
     ++size_;
   }
   // `node` is in this list.

@@ -128,13 +128,7 @@ class mailbox {
   // The slot's worker, without the GIL and searching: returns when there may be something to do.
   void await(std::size_t slot, bool& searching) {
     lane& mine = lanes_[slot];
-    for (int spin = 0; spin < spins; ++spin) {
-      if (lanes_[any].size.load(std::memory_order_relaxed) != 0 ||
-          mine.size.load(std::memory_order_relaxed) != 0 ||
-          mine.resident_size.load(std::memory_order_relaxed) != 0 || mine.poked.load(std::memory_order_relaxed))
-        return take_poke(mine);
-      spin % yield_every == yield_every - 1 ? std::this_thread::yield() : pause();
-    }
+    if (spin(slot)) return take_poke(mine);
     {
       const std::lock_guard lock(mutex_);
       if (closed_ || next_job(slot) != nullptr || mine.poked.load(std::memory_order_relaxed))
@@ -185,6 +179,30 @@ class mailbox {
       if (lanes_[slot].parked) woken = unpark(slot);
     }
     signal(woken);
+  }
+
+  // The slot's worker: a job that it took and did not begin goes back to where it was first. False once the
+  // mailbox is closed.
+  [[nodiscard]] bool put_back(job& taken, std::size_t slot) {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return false;
+    taken.lane_ = slot;
+    taken.place_ = job::place::queued;
+    lanes_[slot].jobs.push_front(job_ptr(&taken));
+    lanes_[slot].size.fetch_add(1, std::memory_order_relaxed);
+    return true;
+  }
+
+  // The slot's worker, searching: looks for a while whether there is something to do, and returns that.
+  [[nodiscard]] bool spin(std::size_t slot) const noexcept {
+    const lane& mine = lanes_[slot];
+    for (int spin = 0; spin < spins; ++spin) {
+      if (lanes_[any].size.load(std::memory_order_relaxed) != 0 || mine.size.load(std::memory_order_relaxed) != 0 ||
+          mine.resident_size.load(std::memory_order_relaxed) != 0 || mine.poked.load(std::memory_order_relaxed))
+        return true;
+      spin % yield_every == yield_every - 1 ? std::this_thread::yield() : pause();
+    }
+    return false;
   }
 
   // A worker that leaves while searching gives its mark back.

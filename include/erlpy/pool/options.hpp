@@ -27,6 +27,7 @@ struct options {
   std::string default_python;               // the one to start where none was asked for
   std::vector<std::string> python_path;     // put in front of sys.path
   std::string preload;                      // statements that every worker runs as it starts
+  std::uint64_t object_owner = 0;           // of the only worker's object table; 0: a new one
   std::uint64_t memory_limit = 0;           // bytes resident, of a worker process; 0: no limit
 };
 
@@ -50,6 +51,8 @@ struct pool_stats {
   std::uint64_t timeouts = 0;    // jobs given up at their deadline
   std::uint64_t abandoned = 0;   // threads given up and still running
   bool gil_stalled = false;      // some C code has kept the GIL for longer than `grace`
+  bool parallel = false;         // the workers run Python code at the same time
+  std::uint64_t leaked_interpreters = 0;  // of this OS process: sub-interpreters that must not be ended
 };
 
 }  // namespace erlpy::pool

@@ -1,34 +1,37 @@
-// A pool of workers in the main interpreter (isolation `shared`), and what keeps it responsive: who
-// gives a job up interrupts it, and a worker that cannot be interrupted is replaced.
+// A pool of workers in this process, in the main interpreter (isolation `shared`) or each in one of its own
+// (`subinterpreter`), and what keeps it responsive: who gives a job up interrupts it, and a worker that cannot
+// be interrupted is replaced.
 #ifndef ERLPY_POOL_THREAD_POOL_HPP
 #define ERLPY_POOL_THREAD_POOL_HPP
 
-#include <deque>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <erlpy/pool/job.hpp>
 #include <erlpy/pool/thread_worker.hpp>
 #include <erlpy/pool/timer.hpp>
 #include <erlpy/pool/worker_pool.hpp>
 #include <erlpy/python/runtime.hpp>
+#include <erlpy/python/subinterpreter.hpp>
 
 namespace erlpy::pool {
 
 class thread_pool final : public worker_pool {
  public:
-  thread_pool(options settings, pool_events events) : worker_pool(std::move(settings), std::move(events)) {
-    for (std::size_t i = 1; i <= settings_.num_workers; ++i)
-      homes_.emplace_back().module_name = "__erlang_" + settings_.name + "_" + std::to_string(i) + "__";
-  }
+  thread_pool(options settings, pool_events events)
+      : worker_pool(std::move(settings), std::move(events)), homes_(settings_.num_workers) {}
   ~thread_pool() override {
     // A slot whose thread never came back keeps its namespace until here.
-    for (python_home& each : homes_) {
-      if (PyObject* left = each.name_space.release()) drops_->push(left);
+    for (const auto& each : homes_) {
+      if (!each || !each->name_space) continue;
+      drops_->lend();
+      drops_->push(each->name_space.release());
     }
   }
 
@@ -53,8 +56,18 @@ class thread_pool final : public worker_pool {
 
   void add_stats(pool_stats& stats) override {
     stats.abandoned = abandoned_;
-    stats.gil_stalled = runtime_ != nullptr && runtime_->attendant().waiting_for_gil() > settings_.grace;
+    stats.parallel = python::compat::free_threaded || own_gils();
+    stats.leaked_interpreters = python::subinterpreter::leaked();
+    for (const seat& each : seats_) {
+      if (!each.thread) continue;
+      const python::service* const attendant = static_cast<thread_worker&>(*each.thread).attendant();
+      if (attendant != nullptr && attendant->waiting_for_gil() > settings_.grace) stats.gil_stalled = true;
+    }
   }
+
+  [[nodiscard]] bool own_interpreters() const noexcept { return settings_.kind == isolation::subinterpreter; }
+  // Whether a worker whose C code keeps the GIL stalls itself alone.
+  [[nodiscard]] bool own_gils() const noexcept { return own_interpreters() && python::compat::own_gil; }
 
   // Starting ------------------------------------------------------------------------------------------
 
@@ -88,14 +101,6 @@ class thread_pool final : public worker_pool {
         if (ready) announce(index, std::nullopt, "");
         return;
       }
-      if (!here.place.objects) {
-        homes_[index - 1].objects = std::make_shared<python::object_table>(
-            [weak = std::weak_ptr<thread_pool>(shared_self()), index] {
-              if (const auto self = weak.lock()) self->jobs_.poke(index);
-            });
-        here.place.objects = homes_[index - 1].objects;
-        python.main_interpreter()->add(homes_[index - 1].objects);
-      }
       added = make_worker(here);
       ++threads_;
     }
@@ -104,18 +109,44 @@ class thread_pool final : public worker_pool {
 
   // Under the lock.
   [[nodiscard]] std::shared_ptr<thread_worker> make_worker(seat& here) {
+    auto& home = homes_[here.place.index - 1];
+    if (!home || own_interpreters()) {
+      if (home) home->objects->shut();
+      home = make_home(here.place.index);
+      here.place.objects = home->objects;
+    }
     auto made = std::make_shared<thread_worker>(
-        here.place, homes_[here.place.index - 1], jobs_, settings_, runtime_->main_interpreter(),
-        thread_worker::hooks{[self = shared_self()](thread_worker& who, std::optional<python::failure> failed) {
-                        self->worker_started(who, std::move(failed));
-                      },
-                      [self = shared_self()](thread_worker& who) { self->thread_left(who); },
-                      [self = shared_self()](thread_worker& who) {
-                        self->watch(std::static_pointer_cast<thread_worker>(who.shared_from_this()), housekeeping::limit);
-                      }});
+        here.place, home, jobs_, settings_,
+        thread_worker::hooks{[self = shared_self()] { return self->lodge(); },
+                             [self = shared_self()](thread_worker& who, std::optional<python::failure> failed) {
+                               self->worker_started(who, std::move(failed));
+                             },
+                             [self = shared_self()](thread_worker& who) { self->thread_left(who); },
+                             [self = shared_self()](thread_worker& who) {
+                               self->watch(std::static_pointer_cast<thread_worker>(who.shared_from_this()),
+                                           housekeeping::limit);
+                             }});
     here.thread = made;
     here.ready = false;
     return made;
+  }
+
+  [[nodiscard]] std::shared_ptr<python_home> make_home(std::size_t index) {
+    auto made = std::make_shared<python_home>();
+    made->module_name = "__erlang_" + settings_.name + "_" + std::to_string(index) + "__";
+    made->objects = std::make_shared<python::object_table>(
+        [weak = std::weak_ptr<thread_pool>(shared_self()), index] {
+          if (const auto self = weak.lock()) self->jobs_.poke(index);
+        },
+        settings_.object_owner != 0 ? settings_.object_owner : object_holder::next_owner());
+    return made;
+  }
+
+  // On a worker's thread. Errors: erlpy::error if there is no interpreter to be had.
+  [[nodiscard]] lodging lodge() {
+    if (!own_interpreters()) return {runtime_->main_interpreter(), &runtime_->attendant()};
+    auto own = python::subinterpreter::start(*runtime_);
+    return {own->home(), &own->attendant(), own};
   }
 
   void worker_started(thread_worker& who, std::optional<python::failure> failed) {
@@ -140,7 +171,10 @@ class thread_pool final : public worker_pool {
   // Giving up -----------------------------------------------------------------------------------------
 
   void interrupt(const std::shared_ptr<thread_worker>& runner, const job_ptr& target, thread_worker::force how) {
-    runtime_->attendant().post([self = shared_self(), runner, target, how] {
+    const auto delivered = std::make_shared<std::atomic<bool>>(false);
+    watch_delivery(runner, target, delivered);
+    runner->attendant()->post([self = shared_self(), runner, target, how, delivered] {
+      delivered->store(true);
       const auto step = runner->step_number();
       if (!runner->interrupt(*target, how)) return;
       timer::instance().at(timer::clock::now() + self->settings_.grace, [self, runner, target, how, step] {
@@ -150,6 +184,22 @@ class thread_pool final : public worker_pool {
         if (stands_for_many && runner->step_number() != step) return;
         self->escalate(runner, target, how);
       });
+    });
+  }
+
+  // What is not delivered within `grace` has met C code that keeps the GIL. Where that is the worker's own, a
+  // new worker would not wait for it.
+  void watch_delivery(const std::shared_ptr<thread_worker>& runner, const job_ptr& target,
+                      const std::shared_ptr<const std::atomic<bool>>& delivered) {
+    timer::instance().at(timer::clock::now() + settings_.grace, [self = shared_self(), runner, target, delivered] {
+      if (delivered->load() || !runner->runs(*target)) return;
+      if (!self->own_gils()) {
+        (void)self->announce_stuck();
+      } else if (runner->attendant()->waiting_for_gil() < self->settings_.grace / 2) {
+        self->watch_delivery(runner, target, delivered);  // the attendant is late, or at something else
+      } else {
+        self->replace(runner, target);
+      }
     });
   }
 
@@ -165,6 +215,7 @@ class thread_pool final : public worker_pool {
   }
 
   void replace(const std::shared_ptr<thread_worker>& runner, const job_ptr& target) {
+    if (announce_stuck()) return;
     std::shared_ptr<thread_worker> added;
     {
       const std::lock_guard lock(mutex_);
@@ -199,7 +250,7 @@ class thread_pool final : public worker_pool {
     timer::instance().at(timer::clock::now() + housekeeping::limit, [self = shared_self(), home, alive, &target] {
       const auto runner = home.lock();
       if (!runner || target.over()) return;
-      self->runtime_->attendant().post([runner, alive, &target] { target.cancel_step(true); });
+      runner->attendant()->post([runner, alive, &target] { target.cancel_step(true); });
       self->insist(home, alive, target);
     });
   }
@@ -249,7 +300,8 @@ class thread_pool final : public worker_pool {
 
   void end_worker(const std::shared_ptr<worker>& running) override {
     const auto each = std::static_pointer_cast<thread_worker>(running);
-    runtime_->attendant().post([each] { each->interrupt_preparation(); });
+    if (python::service* const attendant = each->attendant())
+      attendant->post([each] { each->interrupt_preparation(); });
     const job_ptr current = each->current();
     if (current && current.get() != &each->house().stand_in()) {
       current->refuse(refusal::stopped);
@@ -259,7 +311,7 @@ class thread_pool final : public worker_pool {
     jobs_.poke(each->place().index);
   }
 
-  std::deque<python_home> homes_;
+  std::vector<std::shared_ptr<python_home>> homes_;  // of the slots; under the lock
   python::runtime* runtime_ = nullptr;
   std::shared_ptr<python::drop_queue> drops_;
   std::size_t abandoned_ = 0;  // under the pool's lock

@@ -1,8 +1,9 @@
 // A worker in this process: one OS thread, one Python thread state, and the slot of the pool that it serves.
 //
 // The thread lives until the pool stops or until it is abandoned: a job that cannot be interrupted in
-// time keeps its thread, and a new worker takes the slot over with all that belongs to it (the lane of
-// the mailbox, the namespace, the objects that Erlang holds).
+// time keeps its thread, and a new worker takes the slot over. In the main interpreter it inherits all that
+// belongs to the slot (the lane of the mailbox, the namespace, the objects that Erlang holds); where each
+// worker has an interpreter of its own, the lane alone.
 #ifndef ERLPY_POOL_THREAD_WORKER_HPP
 #define ERLPY_POOL_THREAD_WORKER_HPP
 
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -32,14 +34,24 @@
 #include <erlpy/python/event_loop.hpp>
 #include <erlpy/python/failure.hpp>
 #include <erlpy/python/gil.hpp>
+#include <erlpy/python/service.hpp>
+#include <erlpy/python/subinterpreter.hpp>
+#include <erlpy/python/thread_state.hpp>
 
 namespace erlpy::pool {
 
-// The Python side of a place in the pool, which a replacement takes over.
+// The Python side of a place in the pool, which a replacement in the same interpreter takes over.
 struct python_home {
   std::string module_name;                        // wanted for its namespace, in sys.modules
   std::shared_ptr<python::object_table> objects;  // made with the first worker
   python::ref name_space;                         // touched attached only
+};
+
+// Where a worker works: in the main interpreter, or in one that is its own.
+struct lodging {
+  std::shared_ptr<python::interpreter> home;
+  python::service* attendant = nullptr;              // the interpreter's; of the runtime, or of `own`
+  std::shared_ptr<python::subinterpreter> own = {};  // retired by the worker
 };
 
 class thread_worker final : public worker {
@@ -48,63 +60,48 @@ class thread_worker final : public worker {
   enum class force : std::uint8_t { cancel_task, raise };
 
   struct hooks {
-    std::function<void(thread_worker&, std::optional<python::failure>)> started;  // attached
+    std::function<lodging()> lodge;  // the first act of the thread; throws if there is no interpreter
+    std::function<void(thread_worker&, std::optional<python::failure>)> started;
     std::function<void(thread_worker&)> left;                                     // the thread's last act
     std::function<void(thread_worker&)> watch;  // attached: it begins to keep house, see housekeeping
   };
 
-  thread_worker(slot& place, python_home& own, mailbox& jobs, const options& settings,
-                std::shared_ptr<python::interpreter> home, hooks events)
-      : worker(place, jobs, settings),
-        own_(own),
-        home_(std::move(home)),
-        events_(std::move(events)),
-        loop_(*home_) {}
+  thread_worker(slot& place, std::shared_ptr<python_home> own, mailbox& jobs, const options& settings,
+                hooks events)
+      : worker(place, jobs, settings), own_(std::move(own)), events_(std::move(events)) {}
 
   // The worker that a job of a thread_pool runs on.
   [[nodiscard]] static thread_worker& of(worker& on) noexcept { return static_cast<thread_worker&>(on); }
 
   // The thread's life.
   void main() override {
-    // This thread's one state, for its whole life (pybind11 issue 2888).
-    const PyGILState_STATE outer = PyGILState_Ensure();
-    {
-      python::context context(home_, own_.objects);
-      context_ = &context;
-      activity_.bind(home_->types().timeout.get());
-      if (prepare()) serve();
-      end_residents();
-      loop_.close();
-      if (leaving() && !abandoned()) empty_slot();
-      context_ = nullptr;
-    }
-    PyGILState_Release(outer);
+    if (settle()) live();
     events_.left(*this);
   }
 
   // Running a job -----------------------------------------------------------------------------------
 
   [[nodiscard]] python::context& context() noexcept { return *context_; }
-  [[nodiscard]] PyObject* name_space() const noexcept { return own_.name_space.get(); }
+  [[nodiscard]] PyObject* name_space() const noexcept { return own_->name_space.get(); }
   // Runs an awaitable on this thread's event loop to its end. From a job; streams go on meanwhile.
   [[nodiscard]] python::ref await(const python::ref& awaitable) {
     const job_ptr asking = activity_.current();
     const awaited::mark mark(awaited_, *asking,
-                             loop_.start(awaitable.get(), marking::marks(self(), *asking)));
+                             loop_->start(awaitable.get(), marking::marks(self(), *asking)));
     const reachable_mark reachable(*this);
     serve_residents();
-    return loop_.run(mark.task(), [this] { serve_residents(); });
+    return loop_->run(mark.task(), [this] { serve_residents(); });
   }
 
   // Streams -----------------------------------------------------------------------------------------
 
   // A task of this worker's loop that steps an async iterator for a stream; see event_loop::drive().
   [[nodiscard]] python::ref drive(resident& stream, const python::ref& iterator) {
-    return loop_.drive(iterator.get(), marking::marks(self(), stream),
+    return loop_->drive(iterator.get(), marking::marks(self(), stream),
                        marking::told(self(), stream).get());
   }
   // Attached, from another thread: its step, or its whole task, is cancelled as soon as the loop runs.
-  void cancel(PyObject* driving, bool task) noexcept { (void)loop_.cancel(driving, task); }
+  void cancel(PyObject* driving, bool task) noexcept { (void)loop_->cancel(driving, task); }
   // For the code that ends a stream, as its `finally` blocks: nobody interrupts it before housekeeping::limit.
   template <class Work>
   void keep_house(Work work) {
@@ -122,7 +119,7 @@ class thread_worker final : public worker {
   }
   void leave_step() {
     activity_.end();
-    if (serving_loop_) loop_.stop();
+    if (serving_loop_) loop_->stop();
   }
   bool proceed(resident& stream) noexcept {
     stream.proceed(*this);
@@ -137,13 +134,19 @@ class thread_worker final : public worker {
 
   // Interrupting it -----------------------------------------------------------------------------------
 
+  // Any thread: who runs small tasks in its interpreter; null before it has one.
+  [[nodiscard]] python::service* attendant() {
+    const std::lock_guard lock(lodging_mutex_);
+    return lodging_.attendant;
+  }
+
   // Attached, from the interpreter's service thread. False: there is nothing of the job here (any more).
   [[nodiscard]] bool interrupt(job& target, force how) {
     const python::ref task = awaited_.task_of(target);
     const bool cancel = task || target.asynchronous();
     if (how == force::cancel_task && !target.to_interrupt()) return false;
     const auto seen = activity_.look(target, !cancel || how == force::raise);
-    if (task) (void)loop_.cancel(task.get(), false);  // where the exception was set too, this wakes the loop to see it
+    if (task) (void)loop_->cancel(task.get(), false);  // where the exception was set too, this wakes the loop to see it
     else if (target.asynchronous()) target.cancel_step(false);
     return cancel || seen != activity::found::absent;
   }
@@ -158,7 +161,7 @@ class thread_worker final : public worker {
   // True if the job still runs here: then this thread is out of the pool as soon as the job ends.
   [[nodiscard]] bool abandon_while(const job& target) {
     if (!activity_.abandon_while(target)) return false;
-    loop_.wake();
+    loop_->wake();
     return true;
   }
   [[nodiscard]] bool abandoned() override { return activity_.abandoned(); }
@@ -185,23 +188,57 @@ class thread_worker final : public worker {
   class reachable_mark {
    public:
     explicit reachable_mark(thread_worker& owner) noexcept : owner_(owner) {
-      owner_.jobs_.reach(owner_.place_.index, *owner_.loop_.pipe());
+      owner_.jobs_.reach(owner_.place_.index, *owner_.loop_->pipe());
     }
     reachable_mark(const reachable_mark&) = delete;
     reachable_mark& operator=(const reachable_mark&) = delete;
-    ~reachable_mark() { owner_.jobs_.leave(owner_.place_.index, *owner_.loop_.pipe()); }
+    ~reachable_mark() { owner_.jobs_.leave(owner_.place_.index, *owner_.loop_->pipe()); }
 
    private:
     thread_worker& owner_;
   };
 
+  // An interpreter to work in. False: there is none, and that was told.
+  [[nodiscard]] bool settle() {
+    try {
+      lodging found = events_.lodge();
+      home_ = found.home;
+      loop_.emplace(*home_);
+      home_->add(own_->objects);
+      const std::lock_guard lock(lodging_mutex_);
+      lodging_ = std::move(found);
+      return true;
+    } catch (const std::exception& failed) {
+      events_.started(*this, python::failure{"RuntimeError", failed.what(), {}});
+      return false;
+    }
+  }
+
+  void live() {
+    {
+      // This thread's one state, for its whole life (pybind11 issue 2888).
+      const python::thread_state state(home_->state());
+      python::context context(home_, own_->objects);
+      context_ = &context;
+      activity_.bind(home_->types().timeout.get());
+      if (prepare()) serve();
+      end_residents();
+      loop_->close();
+      if (lodging_.own || (leaving() && !abandoned())) empty_slot();
+      context_ = nullptr;
+    }
+    if (lodging_.own) lodging_.own->retire();
+  }
+
   [[nodiscard]] bool prepare() {
     std::optional<python::failure> failed;
     activity_.begin(nullptr);
     try {
+      // Who told it to leave may have come too early to interrupt what follows.
+      if (leaving()) throw error("the pool has stopped");
       prepare_interpreter(*home_, settings_);
-      if (!own_.name_space) own_.name_space = python::make_namespace(own_.module_name);
-      if (!settings_.preload.empty()) python::exec_code(own_.name_space.get(), settings_.preload);
+      if (!own_->name_space) own_->name_space = python::make_namespace(own_->module_name);
+      if (!settings_.preload.empty()) python::exec_code(own_->name_space.get(), settings_.preload);
     } catch (const python::exception& raised) {
       failed = python::describe(*home_, raised, false);
     } catch (const conversion_error& refused) {
@@ -225,7 +262,7 @@ class thread_worker final : public worker {
         if (abandoned()) return;
         tidy();
         if (abandoned()) return;
-        if (waiting_ != 0 && clock::now() - looped_ > slice) run_loop([&] { loop_.run_once(); });
+        if (waiting_ != 0 && clock::now() - looped_ > slice) run_loop([&] { loop_->run_once(); });
         if (abandoned()) return;
       }
       if (leaving()) break;
@@ -260,13 +297,13 @@ class thread_worker final : public worker {
   // Steps of streams run until one has run, or there is a job. A worker that is in a step takes no job:
   // it leaves the mailbox's list of those that wait before the step begins.
   void wait_in_loop() {
-    if (loop_.lost()) {
+    if (loop_->lost()) {
       for (const job_ptr& each : residents_.all()) static_cast<resident&>(*each).lose_loop(*this);
       return;
     }
-    if (!jobs_.enter_loop(place_.index, searching_, *loop_.pipe())) return;
+    if (!jobs_.enter_loop(place_.index, searching_, *loop_->pipe())) return;
     in_loop_ = true;
-    run_loop([&] { loop_.run_until_woken(); });
+    run_loop([&] { loop_->run_until_woken(); });
     if (!abandoned()) leave_loop();
   }
   void leave_loop() {
@@ -296,14 +333,14 @@ class thread_worker final : public worker {
     place_.busy_us.fetch_add(static_cast<std::uint64_t>(spent.count()), std::memory_order_relaxed);
   }
 
-  [[nodiscard]] bool untidy() const noexcept { return own_.objects->waiting() || home_->drops()->waiting(); }
+  [[nodiscard]] bool untidy() const noexcept { return own_->objects->waiting() || home_->drops()->waiting(); }
 
   // Releases what Erlang let go of. Attached, between jobs. Destructors are user code: they are watched,
   // and interrupted past a limit, as a job is.
   void tidy() {
     if (home_->drops()->waiting()) home_->drops()->drain();
-    if (!own_.objects->waiting()) return;
-    keep_house([&] { own_.objects->drain(); });
+    if (!own_->objects->waiting()) return;
+    keep_house([&] { own_->objects->drain(); });
   }
 
   // The worker leaves: its generators are closed here, on the thread that stepped them.
@@ -311,28 +348,30 @@ class thread_worker final : public worker {
     const refusal why = abandoned() ? refusal::replaced : refusal::stopped;
     ending_ = true;
     for (const job_ptr& each : residents_.all()) static_cast<resident&>(*each).evict(*this, why);
-    keep_house([&] { loop_.end_tasks(housekeeping::limit); });
+    keep_house([&] { loop_->end_tasks(housekeeping::limit); });
     for (const job_ptr& each : residents_.all()) static_cast<resident&>(*each).evict(*this, why);
   }
 
-  // The pool has stopped: lets go of the namespace and of what Erlang held.
+  // Nobody inherits: lets go of the namespace and of what Erlang held.
   void empty_slot() noexcept {
-    home_->remove(own_.objects->owner());
-    own_.objects->close();
-    if (!own_.name_space) return;
+    home_->remove(own_->objects->owner());
+    own_->objects->close();
+    if (!own_->name_space) return;
     try {
-      python::forget_namespace(own_.name_space.get());
+      python::forget_namespace(own_->name_space.get());
     } catch (const python::exception&) {
       // It stays in sys.modules, where it harms nobody.
     }
-    own_.name_space = nullptr;
+    own_->name_space = nullptr;
   }
 
-  python_home& own_;
-  std::shared_ptr<python::interpreter> home_;
+  const std::shared_ptr<python_home> own_;
   hooks events_;
-  python::context* context_ = nullptr;  // of main()
-  python::event_loop loop_;
+  std::mutex lodging_mutex_;  // lodging_, which is written once; a leaf
+  lodging lodging_;
+  std::shared_ptr<python::interpreter> home_;  // this and loop_: before the first job
+  std::optional<python::event_loop> loop_;
+  python::context* context_ = nullptr;         // of live()
   housekeeping house_;
   activity activity_;
   awaited awaited_;

@@ -20,14 +20,14 @@ namespace erlpy::pool {
 // What belongs to a place in the pool rather than to the worker that fills it at the moment.
 struct slot {
   std::size_t index = 0;
-  std::shared_ptr<object_holder> objects;  // under the pool's lock, but for its worker; null before the first
+  std::shared_ptr<object_holder> objects;  // of its worker, under the pool's lock; null before the first
   std::atomic<std::uint64_t> calls{0}, errors{0}, restarts{0}, busy_us{0}, streams{0};
 };
 
 class worker : public std::enable_shared_from_this<worker> {
  public:
   worker(slot& place, mailbox& jobs, const options& settings)
-      : place_(place), jobs_(jobs), settings_(settings), residents_(place.streams) {}
+      : place_(place), jobs_(jobs), settings_(settings), residents_(place.streams), objects_(place.objects) {}
   worker(const worker&) = delete;
   worker& operator=(const worker&) = delete;
   virtual ~worker() = default;
@@ -37,6 +37,8 @@ class worker : public std::enable_shared_from_this<worker> {
 
   [[nodiscard]] const options& settings() const noexcept { return settings_; }
   [[nodiscard]] slot& place() const noexcept { return place_; }
+  // Any thread: the objects that Erlang holds of this worker, which its place may have others for by now.
+  [[nodiscard]] const std::shared_ptr<object_holder>& objects() const noexcept { return objects_; }
 
   // From a job, before it answers: so that a caller with an answer finds its call in the statistics.
   void count(bool good) noexcept {
@@ -69,6 +71,7 @@ class worker : public std::enable_shared_from_this<worker> {
   resident_list residents_;
 
  private:
+  const std::shared_ptr<object_holder> objects_;
   std::atomic<bool> retired_{false};
 };
 

@@ -30,6 +30,12 @@ struct pool_events {
   std::function<void(std::size_t slot, std::optional<std::string> class_name, std::string message)> started;
   std::function<void(std::size_t slot)> replaced;
   std::function<void()> stopped;
+  // Where somebody listens here, a worker that does not end in time is not replaced: the process ends.
+  std::function<void()> stuck = {};
+  // A worker process is to be started, and to be told where it connects and what it has to say there.
+  std::function<void(std::size_t slot, std::string address, std::string secret)> launch = {};
+  // A worker process has ended unasked, or was ended for a reason of its own.
+  std::function<void(std::size_t slot, std::string message)> crashed = {};
 };
 
 class worker_pool : public std::enable_shared_from_this<worker_pool> {
@@ -74,6 +80,12 @@ class worker_pool : public std::enable_shared_from_this<worker_pool> {
       if (std::exchange(stopped_, true)) return;
     }
     timer::instance().soon([self = shared_from_this()] { self->shut_down(); });
+  }
+
+  // The objects that the slot's worker holds for others; null before the first worker.
+  [[nodiscard]] std::shared_ptr<object_holder> objects(std::size_t slot) {
+    const std::lock_guard lock(mutex_);
+    return seats_[slot - 1].place.objects;
   }
 
   [[nodiscard]] bool stopped() {
@@ -122,20 +134,16 @@ class worker_pool : public std::enable_shared_from_this<worker_pool> {
 
   // Without the lock. Nobody hears of a worker that starts, or fails to, after the pool has stopped.
   void announce(std::size_t slot, std::optional<std::string> class_name, std::string message) {
-    std::function<void(std::size_t, std::optional<std::string>, std::string)> started;
-    {
-      const std::lock_guard lock(mutex_);
-      started = events_.started;
-    }
-    if (started) started(slot, std::move(class_name), std::move(message));
+    tell(&pool_events::started, slot, std::move(class_name), std::move(message));
   }
-  void announce_replaced(std::size_t slot) {
-    std::function<void(std::size_t)> replaced;
-    {
-      const std::lock_guard lock(mutex_);
-      replaced = events_.replaced;
-    }
-    if (replaced) replaced(slot);
+  void announce_replaced(std::size_t slot) { tell(&pool_events::replaced, slot); }
+  // True: the process is about to end.
+  [[nodiscard]] bool announce_stuck() { return tell(&pool_events::stuck); }
+  void announce_launch(std::size_t slot, std::string address, std::string secret) {
+    tell(&pool_events::launch, slot, std::move(address), std::move(secret));
+  }
+  void announce_crashed(std::size_t slot, std::string message) {
+    tell(&pool_events::crashed, slot, std::move(message));
   }
 
   const options settings_;
@@ -147,6 +155,17 @@ class worker_pool : public std::enable_shared_from_this<worker_pool> {
   std::size_t threads_ = 0;  // of workers: they keep the pool
 
  private:
+  template <class Event, class... Details>
+  bool tell(Event event, Details... details) {
+    std::remove_reference_t<decltype(events_.*event)> listener;
+    {
+      const std::lock_guard lock(mutex_);
+      listener = events_.*event;
+    }
+    if (listener) listener(std::move(details)...);
+    return static_cast<bool>(listener);
+  }
+
   // A job that was given up: out of its queue, or interrupted.
   void end(job& target) {
     std::optional<std::size_t> running_on;

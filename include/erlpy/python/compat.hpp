@@ -9,6 +9,8 @@
 #endif
 #include <Python.h>
 
+#include <string>
+
 #if PY_VERSION_HEX < 0x03080000
 #error "erlpy needs CPython 3.8 or later"
 #endif
@@ -40,6 +42,11 @@ inline constexpr bool free_threaded = false;
 #else
   return true;
 #endif
+}
+
+// The Python that this was compiled for, as "3.11", or "3.13t" without a GIL: what its extensions must match.
+[[nodiscard]] inline std::string abi() {
+  return std::to_string(PY_MAJOR_VERSION) + "." + std::to_string(PY_MINOR_VERSION) + (free_threaded ? "t" : "");
 }
 
 // Whether each sub-interpreter has a GIL of its own, and so runs beside the others.

@@ -98,8 +98,7 @@ class subinterpreter : public std::enable_shared_from_this<subinterpreter> {
     counts().alive.fetch_add(1, std::memory_order_relaxed);
     // The thread that imports it first is the main thread for `threading`, and has to outlive the others.
     const ref threading = checked(PyImport_ImportModule("threading"));
-    if (!compat::own_gil) forget_shared_asyncio();
-    if (compat::refuses_extensions_late) detail::guard_extensions();
+    detail::guard_extensions();
     auto home = std::make_shared<interpreter>([weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->service_.wake();
     });
@@ -117,6 +116,7 @@ class subinterpreter : public std::enable_shared_from_this<subinterpreter> {
     {
       const std::lock_guard lock(making());
       thread_state outer(PyInterpreterState_Main());
+      if constexpr (compat::own_gil) make_shared_types();
       const char* reason = nullptr;
       first = compat::new_interpreter(reason);
       if (first == nullptr) throw error(std::string("no sub-interpreter: ") + reason);
@@ -133,10 +133,10 @@ class subinterpreter : public std::enable_shared_from_this<subinterpreter> {
     }
   }
 
-  // Before 3.12 `_asyncio` is one for all interpreters: it would raise the CancelledError of whichever imported it
-  // first. Without it asyncio uses what it has in Python.
-  static void forget_shared_asyncio() {
-    checked_status(PyDict_SetItemString(PyImport_GetModuleDict(), "_asyncio", Py_None));
+  // The types of `datetime` are one for the process, and several interpreters that make them at once break them.
+  static void make_shared_types() noexcept {
+    const ref made = ref::steal(PyImport_ImportModule("_datetime"));
+    if (!made) PyErr_Clear();
   }
 
   void end(thread_state& state) noexcept {

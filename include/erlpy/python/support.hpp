@@ -153,7 +153,11 @@ def end_idle_threads():
 
 
 def run_exit_functions():
+    """When no thread is left, before the interpreter ends."""
     import atexit
+    futures = sys.modules.get('concurrent.futures.thread')
+    if futures is not None:
+        futures._threads_queues.clear()  # nothing to join
     atexit._run_exitfuncs()
 
 

@@ -130,6 +130,10 @@ class walker {
     if constexpr (!To::erlang_terms) {
       if (may_be_tagged(in_, arity) && match_tagged(in_, arity) != tagged_kind::none)
         return tagged_value(to, arity);
+    } else {
+      // An object is one in every world.
+      if (arity == 2 && may_be_tagged(in_, arity) && match_tagged(in_, arity) == tagged_kind::object)
+        return tagged_value(to, arity);
     }
     return sequence(to.tuple(static_cast<std::size_t>(arity)), arity);
   }

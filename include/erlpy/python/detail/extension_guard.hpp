@@ -1,9 +1,13 @@
-// What keeps an extension that refuses sub-interpreters from breaking the process on Python 3.12.
+// What keeps extensions that do not support sub-interpreters from breaking the process: they are an ImportError.
 //
-// That version runs the initialisation of such an extension first and refuses it then: what the extension
-// keeps for the whole process has by that time been filled with objects of the sub-interpreter, and with a GIL
-// for each interpreter that ends in a crash. An extension that the main interpreter has loaded is refused
-// before. So it is loaded there first, which later versions do by themselves.
+// Before 3.12 CPython lets every extension in. numpy then works in one interpreter and crashes in the next, so
+// it is refused here; and `_asyncio` would raise the CancelledError of whichever interpreter imported it first,
+// so asyncio has to do with what it has in Python.
+//
+// Python 3.12 runs the initialisation of an extension first and refuses it then: what the extension keeps for
+// the whole process has by that time been filled with objects of the sub-interpreter, and with a GIL for each
+// interpreter that ends in a crash. An extension that the main interpreter has loaded is refused before. So it
+// is loaded there first, which later versions do by themselves.
 #ifndef ERLPY_PYTHON_DETAIL_EXTENSION_GUARD_HPP
 #define ERLPY_PYTHON_DETAIL_EXTENSION_GUARD_HPP
 
@@ -27,6 +31,19 @@ def guard(load_in_main, create):
         load_in_main(spec.name, spec.origin or '', create.__name__)
         return create(spec, *rest)
     return create_after_main
+
+
+class Refused:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == 'numpy':
+            raise ImportError('numpy does not support sub-interpreters on this version of Python', name=name)
+
+
+def refuse():
+    import sys
+    sys.modules['_asyncio'] = None
+    sys.meta_path.insert(0, Refused)
 
 
 def install(load_in_main):
@@ -85,14 +102,19 @@ inline PyObject* load_in_main(PyObject*, PyObject* arguments) noexcept {
 
 // Attached to a new sub-interpreter.
 inline void guard_extensions() {
-  static PyMethodDef definition{"load_in_main", &load_in_main, METH_VARARGS, nullptr};
-  const ref function = checked(PyCFunction_New(&definition, nullptr));
+  [[maybe_unused]] static PyMethodDef definition{"load_in_main", &load_in_main, METH_VARARGS, nullptr};
   const ref space = checked(PyDict_New());
   checked_status(PyDict_SetItemString(space.get(), "__builtins__", PyEval_GetBuiltins()));
   const ref code = checked(Py_CompileString(guard_source, "<erlang support>", Py_file_input));
-  const ref done = checked(PyEval_EvalCode(code.get(), space.get(), space.get()));
-  const ref install = ref::borrow(PyDict_GetItemString(space.get(), "install"));
-  const ref installed = checked(PyObject_CallFunctionObjArgs(install.get(), function.get(), nullptr));
+  const ref run = checked(PyEval_EvalCode(code.get(), space.get(), space.get()));
+  const auto found = [&](const char* name) { return ref::borrow(PyDict_GetItemString(space.get(), name)); };
+  if constexpr (!compat::own_gil) {
+    const ref done = checked(PyObject_CallObject(found("refuse").get(), nullptr));
+  }
+  if constexpr (compat::refuses_extensions_late) {
+    const ref function = checked(PyCFunction_New(&definition, nullptr));
+    const ref done = checked(PyObject_CallFunctionObjArgs(found("install").get(), function.get(), nullptr));
+  }
 }
 
 }  // namespace erlpy::python::detail

@@ -1,0 +1,246 @@
+// The connection of a pool and a worker process: a Unix-domain stream socket, on which frames go both ways.
+//
+// One thread receives; any thread may send, one at a time. Nothing here is held while Python's lock is.
+#ifndef ERLPY_POOL_CHANNEL_HPP
+#define ERLPY_POOL_CHANNEL_HPP
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <erlpy/pool/frame.hpp>
+
+namespace erlpy::pool {
+
+class descriptor {
+ public:
+  descriptor() = default;
+  explicit descriptor(int number) noexcept : number_(number) {}
+  descriptor(descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  descriptor& operator=(descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+  [[nodiscard]] int get() const noexcept { return number_; }
+  [[nodiscard]] explicit operator bool() const noexcept { return number_ >= 0; }
+
+ private:
+  int number_ = -1;
+};
+
+namespace sockets {
+
+[[noreturn]] inline void fail(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
+
+[[nodiscard]] inline sockaddr_un address_of(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) throw error("the path of a worker's socket is too long: " + path);
+  std::copy(path.begin(), path.end(), static_cast<char*>(address.sun_path));
+  return address;
+}
+
+[[nodiscard]] inline descriptor open_socket() {
+  descriptor made(::socket(AF_UNIX, SOCK_STREAM, 0));
+  if (!made) fail("socket");
+  fcntl(made.get(), F_SETFD, FD_CLOEXEC);
+  return made;
+}
+
+// Until the descriptor has something to read, or the time is over: then false.
+[[nodiscard]] inline bool wait_readable(int number, std::chrono::milliseconds limit) {
+  pollfd look{number, POLLIN, 0};
+  int came = 0;
+  do {
+    came = ::poll(&look, 1, static_cast<int>(limit.count()));
+  } while (came < 0 && errno == EINTR);
+  return came > 0;
+}
+
+}  // namespace sockets
+
+class channel {
+ public:
+  channel() = default;
+  explicit channel(descriptor socket) noexcept : socket_(std::move(socket)) {}
+
+  [[nodiscard]] static descriptor connect(const std::string& path) {
+    descriptor made = sockets::open_socket();
+    const sockaddr_un address = sockets::address_of(path);
+    if (::connect(made.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+      sockets::fail("connect");
+    return made;
+  }
+  void open(descriptor socket) noexcept {
+    socket_ = std::move(socket);
+    begin_ = end_ = wanted_ = 0;
+  }
+  [[nodiscard]] int number() const noexcept { return socket_.get(); }
+
+  // Sends all of it; waits for the other side where it is behind. False: the other side is gone.
+  [[nodiscard]] bool send(outgoing_frame& frame) {
+    const std::lock_guard lock(sending_);
+    return send_all(frame.seal(), 0);
+  }
+  // The same; what would have to wait runs inside `with_room(work)`, which returns what work() does.
+  template <class Wait>
+  [[nodiscard]] bool send(outgoing_frame& frame, Wait with_room) {
+    const bytes_view bytes = frame.seal();
+    if (const std::unique_lock lock(sending_, std::try_to_lock); lock.owns_lock()) {
+      const ssize_t count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return false;
+      const auto gone = static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+      if (gone == bytes.size()) return true;
+      return with_room([&] { return send_all(bytes, gone); });
+    }
+    return with_room([&] {
+      const std::lock_guard lock(sending_);
+      return send_all(bytes, 0);
+    });
+  }
+
+  // The next frame that is here whole. None: more has to come (read_some()). Error: erlpy::error where the other
+  // side does not keep to the protocol.
+  [[nodiscard]] std::optional<incoming_frame> next() {
+    if (have() < sizeof(frame_header)) return std::nullopt;
+    frame_header header;
+    std::memcpy(&header, buffer_.data() + begin_, sizeof header);
+    if (header.length > longest || header.kind > static_cast<std::uint64_t>(frame_kind::stuck))
+      throw error("not a frame of the worker protocol");
+    if (have() - sizeof header < header.length) {
+      wanted_ = sizeof header + static_cast<std::size_t>(header.length);
+      return std::nullopt;
+    }
+    wanted_ = 0;
+    const bytes_view bytes(buffer_.data() + begin_ + sizeof header, static_cast<std::size_t>(header.length));
+    begin_ += sizeof header + bytes.size();
+    return incoming_frame{static_cast<frame_kind>(header.kind), header.id, bytes};
+  }
+
+  // After next() gave none: waits for bytes and takes them. False: the other side is gone.
+  [[nodiscard]] bool read_some() {
+    make_room();
+    for (;;) {
+      const ssize_t count = ::recv(socket_.get(), buffer_.data() + end_, buffer_.size() - end_, 0);
+      if (count > 0) {
+        end_ += static_cast<std::size_t>(count);
+        return true;
+      }
+      if (count == 0 || errno != EINTR) return false;
+    }
+  }
+
+  // Any thread: both sides find that the other is gone.
+  void shut() noexcept { ::shutdown(socket_.get(), SHUT_RDWR); }
+
+ private:
+  static constexpr std::uint64_t longest = std::uint64_t{1} << 40U;
+  static constexpr std::size_t kept = std::size_t{256} << 10U;
+
+  [[nodiscard]] std::size_t have() const noexcept { return end_ - begin_; }
+
+  [[nodiscard]] bool send_all(bytes_view bytes, std::size_t gone) {
+    while (gone < bytes.size()) {
+      const ssize_t count = ::send(socket_.get(), bytes.data() + gone, bytes.size() - gone, MSG_NOSIGNAL);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return false;
+      gone += static_cast<std::size_t>(count);
+    }
+    return true;
+  }
+
+  // Grows as bytes come, not by what a header promises.
+  void make_room() {
+    if (begin_ == end_) {
+      begin_ = end_ = 0;
+      if (buffer_.size() > kept && wanted_ <= kept) buffer_ = byte_buffer();
+    } else if (begin_ > 0 && (begin_ > buffer_.size() / 2 || end_ == buffer_.size())) {
+      std::copy(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_), buffer_.begin() + static_cast<std::ptrdiff_t>(end_),
+                buffer_.begin());
+      end_ -= begin_;
+      begin_ = 0;
+    }
+    if (buffer_.empty()) buffer_.resize(kept);
+    if (end_ == buffer_.size()) buffer_.resize(std::min(buffer_.size() * 2, std::max(wanted_, buffer_.size() + kept)));
+  }
+
+  descriptor socket_;
+  std::mutex sending_;
+  byte_buffer buffer_;
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+  std::size_t wanted_ = 0;
+};
+
+// Where one worker process connects: a socket in a directory that only this user can enter, and a secret that
+// it has to know. Both are gone with this object.
+class rendezvous {
+ public:
+  rendezvous() {
+    const char* const base = std::getenv("TMPDIR");
+    directory_ = std::string(base != nullptr && std::string_view(base).size() < 60 ? base : "/tmp") + "/erlpy-XXXXXX";
+    if (::mkdtemp(directory_.data()) == nullptr) sockets::fail("mkdtemp");
+    path_ = directory_ + "/s";
+    const sockaddr_un address = sockets::address_of(path_);
+    listening_ = sockets::open_socket();
+    if (::bind(listening_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+        ::listen(listening_.get(), 1) != 0) {
+      const int why = errno;
+      remove();
+      throw std::system_error(why, std::generic_category(), path_);
+    }
+    std::random_device random;
+    for (int i = 0; i < 8; ++i) {
+      const auto word = random();
+      for (int shift = 0; shift < 32; shift += 4) secret_ += "0123456789abcdef"[(word >> shift) & 15U];
+    }
+  }
+  rendezvous(const rendezvous&) = delete;
+  rendezvous& operator=(const rendezvous&) = delete;
+  ~rendezvous() { remove(); }
+
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] const std::string& secret() const noexcept { return secret_; }
+  [[nodiscard]] int number() const noexcept { return listening_.get(); }
+
+  // After number() had something to read. None: it was nobody.
+  [[nodiscard]] std::optional<descriptor> accept() {
+    const int came = ::accept(listening_.get(), nullptr, nullptr);
+    if (came < 0) return std::nullopt;
+    fcntl(came, F_SETFD, FD_CLOEXEC);
+    return descriptor(came);
+  }
+
+ private:
+  void remove() noexcept {
+    ::unlink(path_.c_str());
+    ::rmdir(directory_.c_str());
+  }
+
+  std::string directory_;
+  std::string path_;
+  std::string secret_;
+  descriptor listening_;
+};
+
+}  // namespace erlpy::pool
+
+#endif

@@ -1,0 +1,233 @@
+// A pool whose workers are OS processes of their own (isolation `process`): one that crashes, that goes past
+// its memory limit or does not let go of a call is ended, and another takes its seat.
+//
+// Who starts the processes is the pool's owner, see pool_events::launch: the pool waits for them to connect.
+#ifndef ERLPY_POOL_PROCESS_POOL_HPP
+#define ERLPY_POOL_PROCESS_POOL_HPP
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <fstream>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <erlpy/detail/thread.hpp>
+#include <erlpy/pool/process_worker.hpp>
+#include <erlpy/pool/timer.hpp>
+#include <erlpy/pool/worker_pool.hpp>
+
+namespace erlpy::pool {
+
+class process_pool final : public worker_pool {
+ public:
+  process_pool(options settings, pool_events events)
+      : worker_pool(std::move(settings), std::move(events)) {}
+
+  void start_worker(std::size_t index) override {
+    timer::instance().soon([self = shared_self(), index] { self->start_or_report(index); });
+  }
+
+  // Any thread: the process that was launched for the slot has ended; of interest where it never connected.
+  void process_ended(std::size_t index, const std::string& how) {
+    const auto here = worker_of(index);
+    if (here && here->meeting()) here->kill(process_worker::ending::crashed, "the worker process ended at once: " + how);
+  }
+
+  void interrupt_resident(const std::shared_ptr<worker>& home, resident& target) override {
+    std::static_pointer_cast<process_worker>(home)->hurry(job_ptr(&target));
+  }
+
+ private:
+  // What a process gets to hear that a call is given up; what is frozen never does.
+  static constexpr std::chrono::seconds hearing{1};
+  static constexpr std::chrono::milliseconds memory_interval{100};
+  // A process that ends without having done anything is not tried again at once.
+  static constexpr std::chrono::seconds short_life{1};
+
+  [[nodiscard]] std::shared_ptr<process_pool> shared_self() {
+    return std::static_pointer_cast<process_pool>(shared_from_this());
+  }
+  [[nodiscard]] std::shared_ptr<process_worker> worker_of(std::size_t index) {
+    const std::lock_guard lock(mutex_);
+    return std::static_pointer_cast<process_worker>(seats_[index - 1].thread);
+  }
+
+  // Starting ------------------------------------------------------------------------------------------
+
+  // On the timer.
+  void start_or_report(std::size_t index) noexcept {
+    try {
+      std::shared_ptr<process_worker> added;
+      {
+        std::unique_lock lock(mutex_);
+        if (stopped_) return;
+        seat& here = seats_[index - 1];
+        if (here.thread) {
+          const auto running = std::static_pointer_cast<process_worker>(here.thread);
+          lock.unlock();
+          if (running->ready()) return announce(index, std::nullopt, "");
+          return launch(*running);  // whoever was told before may be gone
+        }
+        added = make_worker(here);
+      }
+      run(added);
+    } catch (const std::exception& failed) {
+      announce(index, std::nullopt, failed.what());
+    }
+  }
+
+  // Under the lock.
+  [[nodiscard]] std::shared_ptr<process_worker> make_worker(seat& here) {
+    auto home = std::make_shared<std::weak_ptr<process_worker>>();
+    const auto objects = std::make_shared<remote_objects>([this_pool = weak_from_this(), home] {
+      // The pool's mailbox has to be there for the worker to be woken.
+      if (const auto alive = this_pool.lock()) {
+        if (const auto found = home->lock()) found->attend_soon();
+      }
+    });
+    here.place.objects = objects;
+    auto made = std::make_shared<process_worker>(
+        here.place, jobs_, settings_, objects,
+        process_worker::hooks{
+            [self = shared_self()](process_worker& who, std::optional<std::pair<std::string, std::string>> failed) {
+              self->worker_started(who, std::move(failed));
+            },
+            [self = shared_self()](process_worker& who) { self->launch(who); },
+            [self = shared_self()](process_worker& who) { self->process_left(who); }});
+    *home = made;
+    here.thread = made;
+    here.ready = false;
+    ++threads_;
+    return made;
+  }
+
+  void run(const std::shared_ptr<process_worker>& added) {
+    try {
+      erlpy::detail::start_thread("erlpy-process", settings_.stack_size, [added] { added->main(); });
+    } catch (...) {
+      worker_left(*added);
+      throw;
+    }
+  }
+
+  void launch(process_worker& who) {
+    const auto meeting = who.meeting();
+    if (meeting) announce_launch(who.place().index, meeting->first, meeting->second);
+  }
+
+  void worker_started(process_worker& who, std::optional<std::pair<std::string, std::string>> failed) {
+    const std::size_t index = who.place().index;
+    {
+      const std::lock_guard lock(mutex_);
+      seat& here = seats_[index - 1];
+      if (failed) {
+        if (here.thread.get() == &who) here.thread = nullptr;
+      } else {
+        here.ready = true;
+        if (stopped_) who.retire();
+      }
+    }
+    if (failed) {
+      announce(index, failed->first.empty() ? std::nullopt : std::optional(failed->first), failed->second);
+    } else {
+      announce(index, std::nullopt, "");
+      watch_memory(std::static_pointer_cast<process_worker>(who.shared_from_this()));
+    }
+  }
+
+  // Giving up -----------------------------------------------------------------------------------------
+
+  void interrupt_running(const std::shared_ptr<worker>& runner, const job_ptr& target) override {
+    const auto home = std::static_pointer_cast<process_worker>(runner);
+    if (!home->cancel(*target)) return;
+    // The process sees to it that the call ends, and says so where it does not. These are for one that is
+    // frozen, or lies.
+    timer::instance().at(timer::clock::now() + settings_.grace + hearing, [home, target] {
+      if (home->runs(*target) && !home->hears())
+        home->kill(process_worker::ending::replaced, "it did not answer");
+    });
+    timer::instance().at(timer::clock::now() + 4 * settings_.grace + 3 * hearing, [home, target] {
+      if (home->runs(*target)) home->kill(process_worker::ending::replaced, "it did not end a call in time");
+    });
+  }
+
+  void watch_memory(const std::weak_ptr<process_worker>& watched) {
+    if (settings_.memory_limit == 0) return;
+    timer::instance().at(timer::clock::now() + memory_interval, [weak = weak_from_this(), watched] {
+      const auto self = std::static_pointer_cast<process_pool>(weak.lock());
+      const auto home = watched.lock();
+      if (!self || !home || home->abandoned()) return;
+      if (resident_bytes(home->process_id()) > self->settings_.memory_limit)
+        home->kill(process_worker::ending::crashed, "it went past its memory_limit");
+      self->watch_memory(watched);
+    });
+  }
+
+  // 0 where the system does not tell.
+  [[nodiscard]] static std::uint64_t resident_bytes(int process_id) {
+    std::ifstream file("/proc/" + std::to_string(process_id) + "/statm");
+    std::uint64_t all = 0;
+    std::uint64_t resident = 0;
+    if (!(file >> all >> resident)) return 0;
+    return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  }
+
+  void end_worker(const std::shared_ptr<worker>& running) override {
+    const auto each = std::static_pointer_cast<process_worker>(running);
+    if (const job_ptr current = each->current()) {
+      current->refuse(refusal::stopped);
+      current->stop();
+      (void)each->cancel(*current);
+    }
+    each->attend_soon();
+    const auto limit = 2 * settings_.grace + hearing;
+    timer::instance().at(timer::clock::now() + limit, [each] {
+      each->kill(process_worker::ending::stopped, "the pool has stopped");
+    });
+  }
+
+  void add_stats(pool_stats&) override {}
+
+  // Leaving -------------------------------------------------------------------------------------------
+
+  void process_left(process_worker& who) {
+    const auto [why, message] = who.why();
+    const bool served = who.ready();
+    std::shared_ptr<process_worker> added;
+    {
+      const std::lock_guard lock(mutex_);
+      seat& here = seat_of(who);
+      if (!stopped_ && served && here.thread.get() == &who) {
+        here.place.restarts.fetch_add(1, std::memory_order_relaxed);
+        added = make_worker(here);
+      }
+    }
+    worker_left(who);
+    if (!added) return;
+    const std::size_t index = added->place().index;
+    if (why == process_worker::ending::replaced) {
+      announce_replaced(index);
+    } else {
+      announce_crashed(index, message);
+    }
+    const bool idle_end = !who.served() && std::chrono::steady_clock::now() - who.made() < short_life;
+    const auto start = [self = shared_self(), added, index] {
+      try {
+        self->run(added);
+      } catch (const std::exception& failed) {
+        self->announce(index, std::nullopt, failed.what());
+      }
+    };
+    if (idle_end) return timer::instance().at(timer::clock::now() + short_life, start);
+    start();
+  }
+};
+
+}  // namespace erlpy::pool
+
+#endif

@@ -1,0 +1,459 @@
+// A worker that is another OS process: the thread on this side, which takes jobs from the mailbox, sends them
+// over, and hands out what comes back.
+//
+// One call is with the process at a time; streams are spoken with at any time. Who gives a call up has it
+// cancelled there; a process that does not let go of it says so, and is killed. Each life of a process has a
+// worker of its own: with the process the worker leaves, and its pool puts another into the seat.
+#ifndef ERLPY_POOL_PROCESS_WORKER_HPP
+#define ERLPY_POOL_PROCESS_WORKER_HPP
+
+#include <poll.h>
+#include <signal.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <erlpy/detail/wake_pipe.hpp>
+#include <erlpy/pool/channel.hpp>
+#include <erlpy/pool/remote.hpp>
+#include <erlpy/pool/remote_objects.hpp>
+#include <erlpy/pool/worker.hpp>
+
+namespace erlpy::pool {
+
+class process_worker final : public worker {
+ public:
+  struct hooks {
+    // How the start went: none, or the class, which may be empty, and the message of what failed.
+    std::function<void(process_worker&, std::optional<std::pair<std::string, std::string>>)> started;
+    std::function<void(process_worker&)> launch;  // a process is to be started that connects to meeting()
+    std::function<void(process_worker&)> left;    // the thread's last act
+  };
+  // Why the process is no more.
+  enum class ending : std::uint8_t { none, crashed, replaced, stopped };
+
+  // How long a process has from its launch to its first word.
+  static constexpr std::chrono::seconds connect_limit{30};
+
+  process_worker(slot& place, mailbox& jobs, const options& settings, std::shared_ptr<remote_objects> objects,
+                 hooks events)
+      : worker(place, jobs, settings), held_(std::move(objects)), events_(std::move(events)) {}
+
+  // The worker that a job of a process_pool runs on.
+  [[nodiscard]] static process_worker& of(worker& on) noexcept { return static_cast<process_worker&>(on); }
+
+  void main() override {
+    if (prepare()) serve();
+    end();
+    events_.left(*this);
+  }
+
+  // From a job or a stream, on this thread ---------------------------------------------------------------
+
+  // A frame for what a job or stream asks; valid until the next.
+  [[nodiscard]] outgoing_frame& begin_frame(frame_kind kind, std::uint64_t id) {
+    outgoing_.begin(kind, id);
+    return outgoing_;
+  }
+  // Sends the frame that was begun.
+  void send() {
+    if (!channel_.send(outgoing_)) lose();
+  }
+  // The same for the call of the job under way, whose answer is then waited for.
+  [[nodiscard]] outgoing_frame& begin_call() { return begin_frame(frame_kind::call, ++calls_); }
+  void ask() {
+    asked_ = true;
+    send();
+  }
+  void listen(std::uint64_t stream, frame_listener& listener) { listeners_[stream] = &listener; }
+  void unlisten(std::uint64_t stream) noexcept { listeners_.erase(stream); }
+
+  // Any thread ------------------------------------------------------------------------------------------
+
+  // Where a process is to connect, and the secret; none: one has.
+  [[nodiscard]] std::optional<std::pair<std::string, std::string>> meeting() {
+    const std::lock_guard lock(mutex_);
+    if (!meeting_ || connected_.load(std::memory_order_acquire)) return std::nullopt;
+    return std::pair(meeting_->path(), meeting_->secret());
+  }
+  // The process has said that it is ready.
+  [[nodiscard]] bool ready() const noexcept { return ready_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::chrono::steady_clock::time_point made() const noexcept { return made_; }
+  [[nodiscard]] int process_id() const noexcept { return process_id_.load(std::memory_order_acquire); }
+
+  // The job under way is given up: the process is told. False: it is not under way.
+  [[nodiscard]] bool cancel(const job& target) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (current_.get() != &target) return false;
+      cancel_ = true;
+    }
+    pipe_.wake();
+    return true;
+  }
+  [[nodiscard]] bool runs(const job& target) {
+    const std::lock_guard lock(mutex_);
+    return current_.get() == &target;
+  }
+  // Whether the process has heard that the job under way is given up.
+  [[nodiscard]] bool hears() const noexcept { return acknowledged_.load(std::memory_order_acquire); }
+  // A stream that waits for its process has something to say to it.
+  void hurry(job_ptr stream) {
+    {
+      const std::lock_guard lock(mutex_);
+      hurried_.push_back(std::move(stream));
+    }
+    attend_soon();
+  }
+  // Something waits that is no job: released objects.
+  void attend_soon() {
+    pipe_.wake();
+    jobs_.poke(place_.index);
+  }
+  // Whether it has run a call.
+  [[nodiscard]] bool served() const noexcept { return served_.load(std::memory_order_relaxed); }
+  // Ends the process, at once; the first reason stands.
+  void kill(ending why, const std::string& message) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (ending_ != ending::none) return;
+      ending_ = why;
+      message_ = message;
+    }
+    kill_process();
+    gone_.store(true, std::memory_order_release);
+    if (connected_.load(std::memory_order_acquire)) channel_.shut();
+    pipe_.wake();
+  }
+  // Of a worker that has left.
+  [[nodiscard]] std::pair<ending, std::string> why() {
+    const std::lock_guard lock(mutex_);
+    return {ending_, message_};
+  }
+
+  [[nodiscard]] bool abandoned() override { return gone_.load(std::memory_order_acquire); }
+  [[nodiscard]] bool busy() override {
+    const std::lock_guard lock(mutex_);
+    return static_cast<bool>(current_);
+  }
+  [[nodiscard]] job_ptr current() override {
+    const std::lock_guard lock(mutex_);
+    return current_;
+  }
+
+ private:
+  using clock = std::chrono::steady_clock;
+
+  // Starting ------------------------------------------------------------------------------------------
+
+  [[nodiscard]] bool prepare() {
+    std::optional<std::pair<std::string, std::string>> failed;
+    try {
+      {
+        const std::lock_guard lock(mutex_);
+        meeting_.emplace();
+      }
+      events_.launch(*this);
+      if (meet()) {
+        configure();
+        failed = await_ready();
+      } else {
+        failed.emplace("", died_early());
+      }
+      meeting_gone();
+    } catch (const std::exception& other) {
+      failed.emplace("", other.what());
+    }
+    if (failed) kill(ending::crashed, failed->second);
+    const bool good = !failed;
+    if (good) ready_.store(true, std::memory_order_release);
+    events_.started(*this, std::move(failed));
+    return good;
+  }
+
+  [[nodiscard]] std::string died_early() {
+    const std::lock_guard lock(mutex_);
+    return message_.empty() ? "the worker process did not connect in time" : message_;
+  }
+
+  // True once a process that knows the secret has connected.
+  [[nodiscard]] bool meet() {
+    const auto limit = clock::now() + connect_limit;
+    while (!leaving() && !abandoned() && clock::now() < limit) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(limit - clock::now());
+      std::array<pollfd, 2> look{pollfd{meeting_->number(), POLLIN, 0}, pollfd{pipe_.reading_end(), POLLIN, 0}};
+      (void)::poll(look.data(), look.size(), static_cast<int>(left.count()) + 1);
+      if (look[1].revents != 0) pipe_.drain();
+      if (look[0].revents == 0) continue;
+      if (auto came = meeting_->accept(); came && introduces_itself(std::move(*came))) return true;
+    }
+    return false;
+  }
+
+  [[nodiscard]] bool introduces_itself(descriptor came) {
+    if (!sockets::wait_readable(came.get(), std::chrono::seconds(5))) return false;
+    channel_.open(std::move(came));
+    std::optional<incoming_frame> hello;
+    while (!(hello = channel_.next())) {
+      if (!channel_.read_some()) return false;
+    }
+    const std::string_view said(reinterpret_cast<const char*>(hello->bytes.data()), hello->bytes.size());
+    if (hello->kind != frame_kind::hello || said != meeting_->secret()) return false;
+    process_id_.store(static_cast<int>(hello->id), std::memory_order_release);
+    connected_.store(true, std::memory_order_release);
+    return true;
+  }
+
+  void configure() {
+    outgoing_frame& frame = begin_frame(frame_kind::configure, held_->owner());
+    frame.put_text(settings_.name);
+    frame.put<std::uint64_t>(place_.index);
+    frame.put<std::uint64_t>(static_cast<std::uint64_t>(settings_.grace.count()));
+    frame.put<std::uint64_t>(settings_.stack_size);
+    frame.put<std::uint64_t>(settings_.max_depth);
+    frame.put_text(settings_.python.empty() ? settings_.default_python : settings_.python);
+    frame.put_text(settings_.preload);
+    frame.put<std::uint64_t>(settings_.python_path.size());
+    for (const std::string& each : settings_.python_path) frame.put_text(each);
+    send();
+  }
+
+  [[nodiscard]] std::optional<std::pair<std::string, std::string>> await_ready() {
+    while (!leaving() && !abandoned()) {
+      while (const auto came = channel_.next()) {
+        if (came->kind == frame_kind::ready) return std::nullopt;
+        if (came->kind != frame_kind::failed) continue;
+        frame_reader said(came->bytes);
+        std::string name(said.get_text());
+        return std::pair(std::move(name), std::string(said.get_text()));
+      }
+      wait();
+    }
+    const std::lock_guard lock(mutex_);
+    return std::pair(std::string(), message_.empty() ? "the worker process ended before it was ready" : message_);
+  }
+
+  // Serving -------------------------------------------------------------------------------------------
+
+  void serve() {
+    while (!leaving() && !abandoned()) {
+      if (const job_ptr next = jobs_.take(place_.index, searching_)) {
+        execute(next);
+        attend();
+        continue;
+      }
+      attend();
+      (void)jobs_.spin(place_.index);
+      if (!jobs_.enter_loop(place_.index, searching_, pipe_)) continue;
+      wait();
+      jobs_.leave_loop(place_.index, searching_);
+      hear();
+    }
+    jobs_.leave(searching_);
+  }
+
+  void execute(const job_ptr& next) {
+    const auto began = clock::now();
+    {
+      const std::lock_guard lock(mutex_);
+      current_ = next;
+      cancel_ = false;
+    }
+    told_ = false;
+    acknowledged_.store(false, std::memory_order_release);
+    if (next->wanted()) {
+      next->run(*this);
+    } else {
+      next->discard();
+    }
+    if (asked_) await_answer();
+    if (asked_ && !went_back_) next->refuse(ending_reason());
+    asked_ = false;
+    {
+      const std::lock_guard lock(mutex_);
+      current_ = {};
+    }
+    const auto spent = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - began);
+    place_.busy_us.fetch_add(static_cast<std::uint64_t>(spent.count()), std::memory_order_relaxed);
+  }
+
+  // Streams go on meanwhile.
+  void await_answer() {
+    jobs_.reach(place_.index, pipe_);
+    while (asked_ && !abandoned()) {
+      pass_cancel_on();
+      serve_residents();
+      attend();
+      if (!asked_ || abandoned()) break;
+      wait();
+      hear();
+    }
+    jobs_.leave(place_.index, pipe_);
+  }
+
+  void pass_cancel_on() {
+    if (told_) return;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!cancel_) return;
+    }
+    told_ = true;
+    (void)begin_frame(frame_kind::cancel, calls_);
+    send();
+  }
+
+  void serve_residents() {
+    const auto last = jobs_.last_ticket();
+    while (!abandoned()) {
+      const job_ptr next = jobs_.take_resident(place_.index, last);
+      if (!next) return;
+      next->run(*this);
+    }
+  }
+
+  // What is no job: objects that were let go of, streams that are to close.
+  void attend() {
+    if (const auto released = held_->take_released(); !released.empty()) {
+      outgoing_frame& frame = begin_frame(frame_kind::release, 0);
+      for (const std::uint64_t id : released) frame.put(id);
+      send();
+    }
+    std::vector<job_ptr> hurried;
+    {
+      const std::lock_guard lock(mutex_);
+      hurried.swap(hurried_);
+    }
+    for (const job_ptr& each : hurried) static_cast<resident&>(*each).proceed(*this);
+  }
+
+  // Until something came, or somebody woke this thread.
+  void wait() {
+    std::array<pollfd, 2> look{pollfd{channel_.number(), POLLIN, 0}, pollfd{pipe_.reading_end(), POLLIN, 0}};
+    if (::poll(look.data(), look.size(), -1) <= 0) return;
+    if (look[1].revents != 0) pipe_.drain();
+    if (look[0].revents != 0 && !channel_.read_some()) lose();
+  }
+
+  // All that has come.
+  void hear() {
+    try {
+      while (const auto came = channel_.next()) dispatch(*came);
+    } catch (const std::exception& broken) {
+      kill(ending::crashed, broken.what());
+    }
+  }
+
+  void dispatch(const incoming_frame& came) {
+    switch (came.kind) {
+      case frame_kind::answer:
+      case frame_kind::refusal:
+        if (asked_ && came.id == calls_) {
+          asked_ = false;
+          served_.store(true, std::memory_order_relaxed);
+          static_cast<remote_job&>(*current()).answered(*this, came.kind == frame_kind::answer, came.bytes);
+        }
+        return;
+      case frame_kind::cancelling: acknowledged_.store(true, std::memory_order_release); return;
+      case frame_kind::stuck: return stuck(came.id);
+      default:
+        if (const auto found = listeners_.find(came.id); found != listeners_.end())
+          found->second->heard(*this, came);
+    }
+  }
+
+  // A call that the process had not begun is not lost with it.
+  void stuck(std::uint64_t begun_call) {
+    if (asked_ && begun_call != calls_) {
+      const job_ptr waiting = current();
+      if (waiting->wanted()) went_back_ = jobs_.put_back(*waiting, place_.index);
+    }
+    kill(ending::replaced, "it did not end a call or a step in time");
+  }
+
+  // Leaving -------------------------------------------------------------------------------------------
+
+  void lose() { kill(leaving() ? ending::stopped : ending::crashed, "it has ended"); }
+
+  // What the pool's clients are told of it.
+  [[nodiscard]] refusal ending_reason() {
+    const std::lock_guard lock(mutex_);
+    if (ending_ == ending::replaced) return refusal::replaced;
+    return ending_ == ending::stopped ? refusal::stopped : refusal::crashed;
+  }
+
+  void end() {
+    if (leaving() && !abandoned()) close_streams();
+    kill(ending::stopped, "the pool has stopped");
+    held_->shut();
+    const refusal why = ending_reason();
+    for (const job_ptr& each : residents_.all()) static_cast<resident&>(*each).evict(*this, why);
+  }
+
+  // The pool has stopped: its generators are closed there, as long as that may take.
+  void close_streams() {
+    (void)begin_frame(frame_kind::stop, 0);
+    send();
+    const auto limit = clock::now() + settings_.grace + std::chrono::seconds(1);
+    while (!abandoned() && clock::now() < limit) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(limit - clock::now());
+      if (sockets::wait_readable(channel_.number(), left) && !channel_.read_some()) return;
+      while (channel_.next()) {
+      }
+    }
+  }
+
+  void meeting_gone() {
+    const std::lock_guard lock(mutex_);
+    meeting_.reset();
+  }
+
+  // The process has a group of its own: what it started ends with it.
+  void kill_process() noexcept {
+    const int number = process_id();
+    if (number > 1 && ::kill(-number, SIGKILL) != 0) (void)::kill(number, SIGKILL);
+  }
+
+  const std::shared_ptr<remote_objects> held_;
+  hooks events_;
+  const clock::time_point made_ = clock::now();
+  erlpy::detail::wake_pipe pipe_;
+  std::optional<rendezvous> meeting_;  // until the process has connected
+  std::atomic<bool> connected_{false};
+  std::atomic<bool> ready_{false};
+  std::atomic<bool> gone_{false};
+  std::atomic<bool> served_{false};
+  std::atomic<bool> acknowledged_{false};
+  std::atomic<int> process_id_{0};
+
+  // The thread's own.
+  channel channel_;
+  outgoing_frame outgoing_;
+  std::unordered_map<std::uint64_t, frame_listener*> listeners_;  // each in residents_ too, which keeps it
+  std::uint64_t calls_ = 0;
+  bool searching_ = false;
+  bool asked_ = false;      // the answer of the call under way is still to come
+  bool told_ = false;       // that it was given up
+  bool went_back_ = false;  // into its queue
+
+  std::mutex mutex_;  // what follows; a leaf
+  job_ptr current_;
+  bool cancel_ = false;
+  std::vector<job_ptr> hurried_;
+  ending ending_ = ending::none;
+  std::string message_;
+};
+
+}  // namespace erlpy::pool
+
+#endif

@@ -1,0 +1,84 @@
+// A call as a job of the worker process's own pool: its frame, the bridge, the answer's frame.
+#ifndef ERLPY_PROCESS_CALL_HPP
+#define ERLPY_PROCESS_CALL_HPP
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include <erlpy/pool/thread_worker.hpp>
+#include <erlpy/process/format.hpp>
+#include <erlpy/process/post.hpp>
+#include <erlpy/process/stream.hpp>
+
+namespace erlpy::process {
+
+class served_call final : public pool::job {
+ public:
+  served_call(post& office, std::uint64_t id, bytes_view frame)
+      : office_(office), id_(id), frame_(std::make_shared<const frame_bytes>(frame)) {}
+
+  // Any thread: user code of it has run.
+  [[nodiscard]] bool began() const noexcept { return began_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+
+  void run(pool::worker& runner) noexcept override {
+    pool::thread_worker& on = pool::thread_worker::of(runner);
+    began_.store(true, std::memory_order_release);
+    pool::outgoing_frame out;
+    try {
+      pool::frame_reader reader(frame_->view());
+      const request<etf::term> asked = read_request(reader);
+      stream_opener streams(office_, on, {asked.traceback, asked.keep_atoms});
+      format terms(frame_, out, id_, &streams);
+      const auto answered = bridge<format>(on, terms, asked, &stop_flag()).run();
+      if (!answered.good) out.retitle(pool::frame_kind::refusal);
+    } catch (const std::exception& failed) {
+      out.begin(pool::frame_kind::refusal, id_);
+      etf::sink(out.bytes()).atom("worker_crashed");
+    }
+    (void)claim();
+    answer(out, true);
+  }
+  void refuse(pool::refusal) noexcept override {}
+  // It was given up before it began: nobody wants to know, but the pool waits for this worker.
+  void discard() noexcept override {
+    try {
+      pool::outgoing_frame out;
+      out.begin(pool::frame_kind::refusal, id_);
+      etf::sink(out.bytes()).atom("cancelled");
+      answer(out, false);
+    } catch (...) {
+      office_.end_process();
+    }
+  }
+  void retain() noexcept override { shares_.fetch_add(1, std::memory_order_relaxed); }
+  void release() noexcept override {
+    if (shares_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+ private:
+  ~served_call() override = default;
+
+  void answer(pool::outgoing_frame& out, bool attached) noexcept {
+    if (answered_.exchange(true)) return;
+    if (attached) {
+      office_.send_attached(out);
+    } else {
+      office_.send(out);
+    }
+  }
+
+  post& office_;
+  const std::uint64_t id_;
+  const std::shared_ptr<const frame_bytes> frame_;
+  std::atomic<std::size_t> shares_{0};
+  std::atomic<bool> began_{false};
+  std::atomic<bool> answered_{false};
+};
+
+}  // namespace erlpy::process
+
+#endif

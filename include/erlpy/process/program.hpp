@@ -1,0 +1,164 @@
+// The life of a worker process: it connects to its pool, is told its options, serves, and ends with the pool.
+//
+// It has one worker in a thread_pool of its own, so calls, streams, deadlines and the event loop are those of
+// the `shared` kind. The main thread only receives: it never waits for Python, so that what the pool says is
+// heard whatever Python does; and when the connection ends, so does the process, with all that it started.
+#ifndef ERLPY_PROCESS_PROGRAM_HPP
+#define ERLPY_PROCESS_PROGRAM_HPP
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <erlpy/pool/channel.hpp>
+#include <erlpy/pool/thread_pool.hpp>
+#include <erlpy/process/call.hpp>
+#include <erlpy/process/post.hpp>
+#include <erlpy/process/stream.hpp>
+
+namespace erlpy::process {
+
+class program {
+ public:
+  // Connects and says the secret. Errors: std::exception.
+  program(const std::string& address, const std::string& secret) : line_(pool::channel::connect(address)), office_(line_) {
+    pool::outgoing_frame hello;
+    hello.begin(pool::frame_kind::hello, static_cast<std::uint64_t>(::getpid()));
+    hello.put_bytes(as_bytes(secret));
+    office_.send(hello);
+  }
+
+  // Does not return: the process ends with its connection.
+  [[noreturn]] void run() {
+    try {
+      for (;;) {
+        while (const auto came = line_.next()) take(*came);
+        if (!line_.read_some()) break;
+      }
+    } catch (const std::exception&) {
+      // What the pool sends makes no sense: as good as no pool.
+    }
+    post::end_process();
+  }
+
+ private:
+  void take(const pool::incoming_frame& came) {
+    switch (came.kind) {
+      case pool::frame_kind::configure: return configure(came);
+      case pool::frame_kind::call: return call(came);
+      case pool::frame_kind::cancel: return cancel(came.id);
+      case pool::frame_kind::release: return release(came.bytes);
+      case pool::frame_kind::stop: return workers_->stop();
+      case pool::frame_kind::demand:
+        if (const auto stream = office_.stream(came.id)) served(stream).demand(came.bytes);
+        return;
+      case pool::frame_kind::close:
+        if (const auto stream = office_.stream(came.id)) served(stream).close();
+        return;
+      default: return;
+    }
+  }
+  [[nodiscard]] static served_stream& served(const pool::job_ptr& stream) noexcept {
+    return static_cast<served_stream&>(*stream);
+  }
+
+  void configure(const pool::incoming_frame& came) {
+    pool::frame_reader from(came.bytes);
+    pool::options settings;
+    settings.name = from.get_text();
+    settings.name += "_" + std::to_string(from.get<std::uint64_t>());
+    settings.num_workers = 1;
+    settings.max_queue = unbounded;  // the pool sends one call at a time
+    settings.object_owner = came.id;
+    settings.grace = std::chrono::milliseconds(from.get<std::uint64_t>());
+    settings.stack_size = from.get<std::uint64_t>();
+    settings.max_depth = from.get<std::uint64_t>();
+    settings.python = from.get_text();
+    settings.preload = from.get_text();
+    for (auto left = from.get<std::uint64_t>(); left > 0; --left) settings.python_path.emplace_back(from.get_text());
+
+    pool::pool_events events;
+    events.started = [this](std::size_t, const std::optional<std::string>& kind, const std::string& message) {
+      report_start(kind, message);
+    };
+    events.stopped = [] { post::end_process(); };
+    events.stuck = [this] { report_stuck(); };
+    workers_ = std::make_shared<pool::thread_pool>(std::move(settings), std::move(events));
+    office_.serve(workers_);
+    workers_->start_worker(1);
+  }
+
+  void report_start(const std::optional<std::string>& kind, const std::string& message) {
+    pool::outgoing_frame frame;
+    if (!kind && message.empty()) {
+      frame.begin(pool::frame_kind::ready);
+    } else {
+      frame.begin(pool::frame_kind::failed);
+      frame.put_text(kind.value_or(""));
+      frame.put_text(message);
+    }
+    office_.send(frame);
+  }
+
+  // The pool kills this process, and wants to know whether a call of its goes with it.
+  void report_stuck() {
+    pool::outgoing_frame frame;
+    {
+      const std::lock_guard lock(mutex_);
+      const bool began = current_ && static_cast<served_call&>(*current_).began();
+      frame.begin(pool::frame_kind::stuck, began ? static_cast<served_call&>(*current_).id() : 0);
+    }
+    office_.send(frame);
+  }
+
+  void call(const pool::incoming_frame& came) {
+    const pool::job_ptr made(new served_call(office_, came.id, came.bytes));
+    {
+      const std::lock_guard lock(mutex_);
+      current_ = made;
+    }
+    if (workers_->submit(*made, 1) != pool::mailbox::push_result::queued) post::end_process();
+  }
+
+  void cancel(std::uint64_t id) {
+    pool::outgoing_frame heard;
+    heard.begin(pool::frame_kind::cancelling, id);
+    office_.send(heard);
+    pool::job_ptr target;
+    {
+      const std::lock_guard lock(mutex_);
+      target = current_;
+    }
+    if (target && static_cast<served_call&>(*target).id() == id)
+      (void)workers_->abandon(*target, pool::outcome::cancelled);
+  }
+
+  void release(bytes_view numbers) {
+    const auto objects = workers_->objects(1);
+    pool::frame_reader from(numbers);
+    while (!from.rest().empty()) {
+      const auto id = from.get<std::uint64_t>();
+      if (objects) objects->release(id);
+    }
+  }
+
+  static constexpr std::size_t unbounded = std::size_t{1} << 40U;
+
+  pool::channel line_;
+  post office_;
+  std::shared_ptr<pool::thread_pool> workers_;
+  std::mutex mutex_;
+  pool::job_ptr current_;  // the last call that came
+};
+
+}  // namespace erlpy::process
+
+#endif

@@ -1,0 +1,54 @@
+// A worker of a pool of isolation `process`: Python in an OS process of its own.
+//
+// Started by the pool's owner, who writes two lines to descriptor 3, or to standard input where 3 is not open:
+// the address of the pool's socket, and the secret to say there. All else goes over that socket.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include <erlpy/process/program.hpp>
+
+namespace {
+
+// Up to and without the newline; empty at the end of the input.
+[[nodiscard]] std::string read_line(int from) {
+  std::string line;
+  char next = 0;
+  while (::read(from, &next, 1) == 1 && next != '\n') line += next;
+  return line;
+}
+
+// Python code that reads from the terminal of the VM, or waits for its port, would hang.
+void close_input(int told_by) {
+  const int nothing = ::open("/dev/null", O_RDWR);
+  if (nothing < 0) return;
+  ::dup2(nothing, STDIN_FILENO);
+  if (told_by != STDIN_FILENO) {
+    ::dup2(nothing, told_by);
+    ::dup2(nothing, told_by + 1);
+  }
+  if (nothing > told_by + 1) ::close(nothing);
+}
+
+}  // namespace
+
+int main() {
+  try {
+    const int told_by = ::fcntl(3, F_GETFD) == -1 ? STDIN_FILENO : 3;
+    const std::string address = read_line(told_by);
+    const std::string secret = read_line(told_by);
+    if (address.empty() || secret.empty()) {
+      std::fputs("erlpy_worker is started by a pool of erlang_python (isolation process), not by hand\n", stderr);
+      return 2;
+    }
+    close_input(told_by);
+    (void)::setsid();  // a group of its own, which ends as one
+    erlpy::process::program(address, secret).run();
+  } catch (const std::exception& failed) {
+    std::fprintf(stderr, "erlpy_worker: %s\n", failed.what());
+    return 1;
+  }
+}
