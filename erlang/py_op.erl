@@ -45,14 +45,15 @@ in_source(Make) ->
         throw:{badarg, {_, Text}} -> py_error:bad_argument(1, Text)
     end.
 
-%% Whether the operation defines or uses names of the process's own namespace, so
-%% that the process has to stay with one worker.
+%% Whether the operation defines or uses what the process's own worker has, its
+%% namespace or its traces, so that the process has to stay with that worker.
 -spec uses_main(py_nif:op()) -> boolean().
 uses_main({call, '__main__', _, _, _}) -> true;
 uses_main({call, <<"__main__">>, _, _, _}) -> true;
 uses_main({exec, _}) -> true;
 uses_main({map, '__main__', _, _}) -> true;
 uses_main({map, <<"__main__">>, _, _}) -> true;
+uses_main({info, tracemalloc_start, _}) -> true;
 uses_main(_) -> false.
 
 target({Kind, Ref} = Object) when Kind =:= py_object, is_reference(Ref); Kind =:= generator, is_reference(Ref) ->

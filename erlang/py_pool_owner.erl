@@ -20,7 +20,7 @@
                 waiting = [] :: [{pid(), term()}]}).
 
 %% The registered name is what keeps pool names unique in the VM.
--spec start_link(atom(), py_opts:pool()) -> {ok, pid()} | ignore | {error, term()}.
+-spec start_link(atom(), py_pool_sup:config()) -> {ok, pid()} | ignore | {error, term()}.
 start_link(Name, Config) ->
     Registered = list_to_atom("py_pool_" ++ atom_to_list(Name)),
     gen_server:start_link({local, Registered}, ?MODULE, {Name, Config}, []).
@@ -61,18 +61,10 @@ stale(Owner) ->
 stop_time(Grace) ->
     Grace + 2000.
 
--spec init({atom(), py_opts:pool()}) -> {ok, #state{}} | {stop, {shutdown, term()}}.
+-spec init({atom(), py_pool_sup:config()}) -> {ok, #state{}} | {stop, {shutdown, term()}}.
 init({Name, Config}) ->
     process_flag(trap_exit, true),
-    case program(Config) of
-        {ok, Program} -> open(Name, Program, Config);
-        {error, Reason} -> {stop, {shutdown, Reason}}
-    end.
-
-program(#{isolation := process, python := Python}) -> py_program:find(Python);
-program(_Config) -> {ok, none}.
-
-open(Name, Program, #{num_workers := Size, default_timeout := Default, grace := Grace} = Config) ->
+    #{num_workers := Size, default_timeout := Default, grace := Grace, program := Program} = Config,
     case py_nif:pool_new(Name, maps:put(name, Name, native(Config))) of
         {ok, Native} ->
             %% All begin to start now, side by side; each py_worker adopts its own. Processes
@@ -93,7 +85,7 @@ open(Name, Program, #{num_workers := Size, default_timeout := Default, grace := 
     end.
 
 native(#{memory_limit := infinity} = Config) -> native(Config#{memory_limit := 0});
-native(Config) -> maps:remove(default_timeout, Config).
+native(Config) -> maps:without([default_timeout, program], Config).
 
 -spec handle_call(term(), {pid(), term()}, #state{}) ->
           {noreply, #state{}} | {reply, ok | first | later, #state{}} | {stop, {shutdown, term()}, #state{}}.

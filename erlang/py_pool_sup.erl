@@ -3,14 +3,25 @@
 -module(py_pool_sup).
 -behaviour(supervisor).
 
--export([start_link/2, start_async/2, await_end/1, owner/1, root_cause/1, init/1]).
+-export([start_link/2, config/1, start_async/2, await_end/1, owner/1, root_cause/1, init/1]).
+
+-export_type([config/0]).
+
+%% py_opts:pool(), and the program of worker processes.
+-type config() :: #{program := file:filename_all() | none, atom() => term()}.
 
 %% Returns when all workers are ready. Fails with the reason itself: a bad option,
 %% or what a worker's start or its preload answered, rather than with a
 %% supervisor's account of it.
 -spec start_link(atom(), map()) -> {ok, pid()} | {error, term()}.
 start_link(Name, Opts) ->
-    case start_async(Name, Opts) of
+    case config(Opts) of
+        {ok, Config} -> start_ready(Name, Config);
+        {error, Reason} -> {error, Reason}
+    end.
+
+start_ready(Name, Config) ->
+    case start_async(Name, Config) of
         {ok, Pid} ->
             case py_pool_owner:await_start(owner(Pid)) of
                 ok ->
@@ -23,18 +34,28 @@ start_link(Name, Opts) ->
             {error, Reason}
     end.
 
-%% Returns when the workers begin to start; py_pool_owner:await_start/1 says more.
--spec start_async(atom(), map()) -> {ok, pid()} | {error, term()}.
-start_async(Name, Opts) ->
+%% The options, complete and checked. May take its time: an interpreter is asked for its version.
+-spec config(map()) -> {ok, config()} | {error, term()}.
+config(Opts) ->
     case py_opts:pool(Opts) of
-        {ok, Config} ->
-            case supervisor:start_link(?MODULE, {Name, Config}) of
-                {ok, Pid} -> {ok, Pid};
-                {error, Reason} -> {error, root_cause(Reason)};
-                ignore -> {error, ignore}
+        {ok, #{isolation := process, python := Python} = Config} ->
+            case py_program:find(Python) of
+                {ok, Program} -> {ok, Config#{program => Program}};
+                {error, Reason} -> {error, Reason}
             end;
+        {ok, Config} ->
+            {ok, Config#{program => none}};
         {error, Reason} ->
             {error, Reason}
+    end.
+
+%% Returns when the workers begin to start; py_pool_owner:await_start/1 says more.
+-spec start_async(atom(), config()) -> {ok, pid()} | {error, term()}.
+start_async(Name, Config) ->
+    case supervisor:start_link(?MODULE, {Name, Config}) of
+        {ok, Pid} -> {ok, Pid};
+        {error, Reason} -> {error, root_cause(Reason)};
+        ignore -> {error, ignore}
     end.
 
 %% The owner that the pool supervised by Pid has now.
@@ -63,7 +84,7 @@ root_cause({shutdown, Reason}) -> root_cause(Reason);
 root_cause({failed_to_start_child, _Id, Reason}) -> root_cause(Reason);
 root_cause(Reason) -> Reason.
 
--spec init({atom(), py_opts:pool()}) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
+-spec init({atom(), config()}) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init({Name, #{grace := Grace, num_workers := Size} = Config}) ->
     Flags = #{strategy => rest_for_one, intensity => 3, period => 10, auto_shutdown => any_significant},
     Owner = #{id => py_pool_owner,

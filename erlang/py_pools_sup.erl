@@ -13,7 +13,14 @@ start_link() ->
 %% stop pools meanwhile.
 -spec start_pool(atom(), map()) -> {ok, pid()} | {error, term()}.
 start_pool(Name, Opts) ->
-    Spec = (py_pool:child_spec(Name, Opts))#{restart => temporary, start => {py_pool_sup, start_async, [Name, Opts]}},
+    case py_pool_sup:config(Opts) of
+        {ok, Config} -> start_child(Name, Opts, Config);
+        {error, Reason} -> {error, Reason}
+    end.
+
+start_child(Name, Opts, Config) ->
+    Spec = (py_pool:child_spec(Name, Opts))#{restart => temporary,
+                                             start => {py_pool_sup, start_async, [Name, Config]}},
     try supervisor:start_child(?MODULE, Spec) of
         {ok, Pid} when is_pid(Pid) -> started(Name, Pid);
         %% A supervisor tells the child with the reason.

@@ -3,11 +3,16 @@
 // Started by the pool's owner, who writes two lines to descriptor 3, or to standard input where 3 is not open:
 // the address of the pool's socket, and the secret to say there. All else goes over that socket.
 #include <fcntl.h>
+#ifdef __linux__
+#include <signal.h>
+#include <sys/prctl.h>
+#endif
 #include <unistd.h>
 
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <system_error>
 
 #include <erlpy/process/program.hpp>
 
@@ -46,7 +51,15 @@ int main() {
     }
     close_input(told_by);
     (void)::setsid();  // a group of its own, which ends as one
+#ifdef __linux__
+    if (told_by == 3) (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);  // one that is stopped does not see its connection end
+#endif
     erlpy::process::program(address, secret).run();
+  } catch (const std::system_error& gone) {
+    // The pool has stopped meanwhile, or has another process by now: nothing that anybody needs to know.
+    if (gone.code() == std::errc::no_such_file_or_directory || gone.code() == std::errc::connection_refused) return 3;
+    std::fprintf(stderr, "erlpy_worker: %s\n", gone.what());
+    return 1;
   } catch (const std::exception& failed) {
     std::fprintf(stderr, "erlpy_worker: %s\n", failed.what());
     return 1;

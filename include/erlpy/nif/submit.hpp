@@ -11,6 +11,7 @@
 
 #include <erlpy/nif/job.hpp>
 #include <erlpy/nif/library.hpp>
+#include <erlpy/nif/object_search.hpp>
 #include <erlpy/nif/pool_resource.hpp>
 #include <erlpy/nif/weight.hpp>
 
@@ -31,7 +32,12 @@ class submission {
       : env_(env), argv_(argv), loaded_(library::current()), names_(loaded_.names) {}
 
   // The nodes of the request, at most `light`.
-  [[nodiscard]] std::size_t weigh() const noexcept { return weigher(env_, light).weigh(argv_[4]); }
+  [[nodiscard]] std::size_t weigh() noexcept {
+    weigher scales(env_, light, names_.py_object, names_.generator);
+    const std::size_t weight = scales.weigh(argv_[4]);
+    noted_ = scales.noted();
+    return weight;
+  }
 
   // Copies and queues. The result of the NIF.
   [[nodiscard]] ERL_NIF_TERM queue(std::size_t weight) {
@@ -57,6 +63,14 @@ class submission {
       slot = target->home().slot;
     } else if (!slot) {
       return refused(names_.badarg);
+    } else if (const object_resource* const taken = argument_object(own.get(), asked, weight)) {
+      const auto home = taken->home().pool.lock();
+      if (!home || taken->gone()) return refused(names_.object_gone);
+      // Objects of the main interpreter are known to every worker there.
+      if (home->settings().kind != pool::isolation::shared || pool->settings().kind != pool::isolation::shared) {
+        pool = home;
+        slot = taken->home().slot;
+      }
     }
 
     const auto job = resource_ptr<call_job>::make(loaded_.jobs, pool);
@@ -174,10 +188,22 @@ class submission {
     return loaded_.lookup.find(env, parts[1]);
   }
 
+  // An object among what the call takes: it has to run where that is.
+  [[nodiscard]] const object_resource* argument_object(ErlNifEnv* env, const request<ERL_NIF_TERM>& asked,
+                                                       std::size_t weight) const {
+    if (weight < light) return noted_ == 0 ? nullptr : loaded_.lookup.find(env_, noted_);
+    for (const ERL_NIF_TERM part : {asked.arguments, asked.keywords}) {
+      if (part == 0) continue;
+      if (const object_resource* const found = find_object(env, part, loaded_.lookup)) return found;
+    }
+    return nullptr;
+  }
+
   ErlNifEnv* env_;
   const ERL_NIF_TERM* argv_;
   const library& loaded_;
   const atoms& names_;
+  ERL_NIF_TERM noted_ = 0;  // what looks like an object in a light request
 };
 
 }  // namespace erlpy::nif

@@ -1,4 +1,4 @@
-// How much work it is to copy a term, found out with bounded work.
+// How much work it is to copy a term, found out with bounded work; and by the way, which Python object it names.
 #ifndef ERLPY_NIF_WEIGHT_HPP
 #define ERLPY_NIF_WEIGHT_HPP
 
@@ -16,12 +16,18 @@ namespace erlpy::nif {
 class weigher {
  public:
   weigher(ErlNifEnv* env, std::size_t limit) noexcept : env_(env), limit_(limit) {}
+  // Notes the first tuple of two whose first element is one of these atoms.
+  weigher(ErlNifEnv* env, std::size_t limit, ERL_NIF_TERM py_object, ERL_NIF_TERM generator) noexcept
+      : env_(env), limit_(limit), tags_{py_object, generator} {}
 
   [[nodiscard]] std::size_t weigh(ERL_NIF_TERM root) noexcept {
     push(root);
     while (depth_ > 0 && count_ < limit_) step(stack_[--depth_]);
     return count_ < limit_ ? count_ : limit_;
   }
+
+  // After weigh(): the second element of that tuple; 0 if there was none before the limit.
+  [[nodiscard]] ERL_NIF_TERM noted() const noexcept { return noted_; }
 
  private:
   static constexpr std::size_t capacity = 256;
@@ -75,6 +81,7 @@ class weigher {
     int arity = 0;
     const ERL_NIF_TERM* elements = nullptr;
     if (!enif_get_tuple(env_, tuple, &arity, &elements)) return;
+    if (arity == 2 && noted_ == 0 && (elements[0] == tags_[0] || elements[0] == tags_[1])) noted_ = elements[1];
     for (int i = 0; i < arity && count_ < limit_; ++i) {
       if (is_leaf(elements[i])) {
         ++count_;
@@ -134,6 +141,8 @@ class weigher {
 
   ErlNifEnv* env_;
   std::size_t limit_;
+  std::array<ERL_NIF_TERM, 2> tags_{};  // 0 is no term
+  ERL_NIF_TERM noted_ = 0;
   std::size_t count_ = 0;
   std::size_t depth_ = 0;
   std::array<ERL_NIF_TERM, capacity> stack_;

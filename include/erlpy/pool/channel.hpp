@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -135,6 +136,24 @@ class channel {
     return incoming_frame{static_cast<frame_kind>(header.kind), header.id, bytes};
   }
 
+  // After next() gave none: looks for bytes for a while, without sleeping, unless `other_work()`. False: there
+  // were none.
+  template <class OtherWork>
+  [[nodiscard]] bool spin_read(OtherWork other_work) {
+    make_room();
+    for (int spin = 0; spin < spins; ++spin) {
+      if (other_work()) return false;
+      const ssize_t count = ::recv(socket_.get(), buffer_.data() + end_, buffer_.size() - end_, MSG_DONTWAIT);
+      if (count > 0) {
+        end_ += static_cast<std::size_t>(count);
+        return true;
+      }
+      if (count == 0) return false;
+      sched_yield();
+    }
+    return false;
+  }
+
   // After next() gave none: waits for bytes and takes them. False: the other side is gone.
   [[nodiscard]] bool read_some() {
     make_room();
@@ -152,6 +171,7 @@ class channel {
   void shut() noexcept { ::shutdown(socket_.get(), SHUT_RDWR); }
 
  private:
+  static constexpr int spins = 50;
   static constexpr std::uint64_t longest = std::uint64_t{1} << 40U;
   static constexpr std::size_t kept = std::size_t{256} << 10U;
 

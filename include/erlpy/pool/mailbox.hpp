@@ -128,7 +128,10 @@ class mailbox {
   // The slot's worker, without the GIL and searching: returns when there may be something to do.
   void await(std::size_t slot, bool& searching) {
     lane& mine = lanes_[slot];
-    if (spin(slot)) return take_poke(mine);
+    for (int spin = 0; spin < spins; ++spin) {
+      if (has_work(slot)) return take_poke(mine);
+      spin % yield_every == yield_every - 1 ? std::this_thread::yield() : pause();
+    }
     {
       const std::lock_guard lock(mutex_);
       if (closed_ || next_job(slot) != nullptr || mine.poked.load(std::memory_order_relaxed))
@@ -193,16 +196,11 @@ class mailbox {
     return true;
   }
 
-  // The slot's worker, searching: looks for a while whether there is something to do, and returns that.
-  [[nodiscard]] bool spin(std::size_t slot) const noexcept {
+  // Whether there is something for the slot's worker; a look without the lock.
+  [[nodiscard]] bool has_work(std::size_t slot) const noexcept {
     const lane& mine = lanes_[slot];
-    for (int spin = 0; spin < spins; ++spin) {
-      if (lanes_[any].size.load(std::memory_order_relaxed) != 0 || mine.size.load(std::memory_order_relaxed) != 0 ||
-          mine.resident_size.load(std::memory_order_relaxed) != 0 || mine.poked.load(std::memory_order_relaxed))
-        return true;
-      spin % yield_every == yield_every - 1 ? std::this_thread::yield() : pause();
-    }
-    return false;
+    return lanes_[any].size.load(std::memory_order_relaxed) != 0 || mine.size.load(std::memory_order_relaxed) != 0 ||
+           mine.resident_size.load(std::memory_order_relaxed) != 0 || mine.poked.load(std::memory_order_relaxed);
   }
 
   // A worker that leaves while searching gives its mark back.

@@ -74,6 +74,7 @@ class process_worker final : public worker {
   [[nodiscard]] outgoing_frame& begin_call() { return begin_frame(frame_kind::call, ++calls_); }
   void ask() {
     asked_ = true;
+    served_.store(true, std::memory_order_relaxed);
     send();
   }
   void listen(std::uint64_t stream, frame_listener& listener) { listeners_[stream] = &listener; }
@@ -121,7 +122,7 @@ class process_worker final : public worker {
     pipe_.wake();
     jobs_.poke(place_.index);
   }
-  // Whether it has run a call.
+  // Whether it was given a call.
   [[nodiscard]] bool served() const noexcept { return served_.load(std::memory_order_relaxed); }
   // Ends the process, at once; the first reason stands.
   void kill(ending why, const std::string& message) {
@@ -254,10 +255,11 @@ class process_worker final : public worker {
         continue;
       }
       attend();
-      (void)jobs_.spin(place_.index);
-      if (!jobs_.enter_loop(place_.index, searching_, pipe_)) continue;
-      wait();
-      jobs_.leave_loop(place_.index, searching_);
+      if (!channel_.spin_read([this] { return jobs_.has_work(place_.index); })) {
+        if (!jobs_.enter_loop(place_.index, searching_, pipe_)) continue;
+        wait();
+        jobs_.leave_loop(place_.index, searching_);
+      }
       hear();
     }
     jobs_.leave(searching_);
@@ -296,7 +298,7 @@ class process_worker final : public worker {
       serve_residents();
       attend();
       if (!asked_ || abandoned()) break;
-      wait();
+      if (!channel_.spin_read([] { return false; })) wait();
       hear();
     }
     jobs_.leave(place_.index, pipe_);
@@ -360,7 +362,6 @@ class process_worker final : public worker {
       case frame_kind::refusal:
         if (asked_ && came.id == calls_) {
           asked_ = false;
-          served_.store(true, std::memory_order_relaxed);
           static_cast<remote_job&>(*current()).answered(*this, came.kind == frame_kind::answer, came.bytes);
         }
         return;
@@ -387,16 +388,17 @@ class process_worker final : public worker {
 
   // What the pool's clients are told of it.
   [[nodiscard]] refusal ending_reason() {
+    if (leaving()) return refusal::stopped;
     const std::lock_guard lock(mutex_);
-    if (ending_ == ending::replaced) return refusal::replaced;
-    return ending_ == ending::stopped ? refusal::stopped : refusal::crashed;
+    return ending_ == ending::replaced ? refusal::replaced : refusal::crashed;
   }
 
   void end() {
-    if (leaving() && !abandoned()) close_streams();
-    kill(ending::stopped, "the pool has stopped");
     held_->shut();
     const refusal why = ending_reason();
+    for (const job_ptr& each : residents_.all()) each->refuse(why);
+    if (leaving() && !abandoned()) close_streams();
+    kill(ending::stopped, "the pool has stopped");
     for (const job_ptr& each : residents_.all()) static_cast<resident&>(*each).evict(*this, why);
   }
 

@@ -56,7 +56,7 @@ class thread_pool final : public worker_pool {
 
   void add_stats(pool_stats& stats) override {
     stats.abandoned = abandoned_;
-    stats.parallel = python::compat::free_threaded || own_gils();
+    stats.parallel = own_gils() || (runtime_ != nullptr && runtime_->main_interpreter()->parallel());
     stats.leaked_interpreters = python::subinterpreter::leaked();
     for (const seat& each : seats_) {
       if (!each.thread) continue;
@@ -91,8 +91,10 @@ class thread_pool final : public worker_pool {
     std::shared_ptr<thread_worker> added;
     {
       std::unique_lock lock(mutex_);
-      runtime_ = &python;
-      drops_ = python.main_interpreter()->drops();
+      if (runtime_ == nullptr) {
+        runtime_ = &python;
+        drops_ = python.main_interpreter()->drops();
+      }
       seat& here = seats_[index - 1];
       if (stopped_) return;
       if (here.thread) {
@@ -125,7 +127,8 @@ class thread_pool final : public worker_pool {
                              [self = shared_self()](thread_worker& who) {
                                self->watch(std::static_pointer_cast<thread_worker>(who.shared_from_this()),
                                            housekeeping::limit);
-                             }});
+                             },
+                             events().rest});
     here.thread = made;
     here.ready = false;
     return made;
@@ -144,6 +147,7 @@ class thread_pool final : public worker_pool {
 
   // On a worker's thread. Errors: erlpy::error if there is no interpreter to be had.
   [[nodiscard]] lodging lodge() {
+    tell(&pool_events::began);
     if (!own_interpreters()) return {runtime_->main_interpreter(), &runtime_->attendant()};
     auto own = python::subinterpreter::start(*runtime_);
     return {own->home(), &own->attendant(), own};

@@ -64,6 +64,7 @@ class thread_worker final : public worker {
     std::function<void(thread_worker&, std::optional<python::failure>)> started;
     std::function<void(thread_worker&)> left;                                     // the thread's last act
     std::function<void(thread_worker&)> watch;  // attached: it begins to keep house, see housekeeping
+    std::function<void(mailbox&, std::size_t slot, bool& searching)> rest = {};  // see pool_events::rest
   };
 
   thread_worker(slot& place, std::shared_ptr<python_home> own, mailbox& jobs, const options& settings,
@@ -216,6 +217,7 @@ class thread_worker final : public worker {
 
   void live() {
     {
+      const python::turns::mark working(lodging_.attendant->turn());
       // This thread's one state, for its whole life (pybind11 issue 2888).
       const python::thread_state state(home_->state());
       python::context context(home_, own_->objects);
@@ -228,6 +230,15 @@ class thread_worker final : public worker {
       context_ = nullptr;
     }
     if (lodging_.own) lodging_.own->retire();
+  }
+
+  // Without the GIL, until there may be something to do.
+  void rest() {
+    if (events_.rest) {
+      events_.rest(jobs_, place_.index, searching_);
+    } else {
+      jobs_.await(place_.index, searching_);
+    }
   }
 
   [[nodiscard]] bool prepare() {
@@ -247,6 +258,7 @@ class thread_worker final : public worker {
       failed = python::failure{"SystemError", other.what(), {}};
     }
     activity_.end();
+    home_->note_gil();
     const bool good = !failed.has_value();
     events_.started(*this, std::move(failed));
     return good;
@@ -274,8 +286,11 @@ class thread_worker final : public worker {
         wait_in_loop();
         if (abandoned()) return;
       } else {
+        home_->note_gil();
         const python::detached no_gil;
-        jobs_.await(place_.index, searching_);
+        lodging_.attendant->turn().end_work();
+        rest();
+        lodging_.attendant->turn().begin_work();
       }
     }
     jobs_.leave(searching_);

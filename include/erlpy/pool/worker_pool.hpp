@@ -30,6 +30,10 @@ struct pool_events {
   std::function<void(std::size_t slot, std::optional<std::string> class_name, std::string message)> started;
   std::function<void(std::size_t slot)> replaced;
   std::function<void()> stopped;
+  // First of all on the thread of each worker.
+  std::function<void()> began = {};
+  // What a thread_worker does instead of mailbox::await(), where its owner has a way of its own to wait for jobs.
+  std::function<void(mailbox& jobs, std::size_t slot, bool& searching)> rest = {};
   // Where somebody listens here, a worker that does not end in time is not replaced: the process ends.
   std::function<void()> stuck = {};
   // A worker process is to be started, and to be told where it connects and what it has to say there.
@@ -132,11 +136,25 @@ class worker_pool : public std::enable_shared_from_this<worker_pool> {
     if (last) finish();
   }
 
+  // Without the lock. True if somebody listens.
+  template <class Event, class... Details>
+  bool tell(Event event, Details... details) {
+    std::remove_reference_t<decltype(events_.*event)> listener;
+    {
+      const std::lock_guard lock(mutex_);
+      listener = events_.*event;
+    }
+    if (listener) listener(std::move(details)...);
+    return static_cast<bool>(listener);
+  }
+
   // Without the lock. Nobody hears of a worker that starts, or fails to, after the pool has stopped.
   void announce(std::size_t slot, std::optional<std::string> class_name, std::string message) {
     tell(&pool_events::started, slot, std::move(class_name), std::move(message));
   }
   void announce_replaced(std::size_t slot) { tell(&pool_events::replaced, slot); }
+  // Under the lock.
+  [[nodiscard]] const pool_events& events() const noexcept { return events_; }
   // True: the process is about to end.
   [[nodiscard]] bool announce_stuck() { return tell(&pool_events::stuck); }
   void announce_launch(std::size_t slot, std::string address, std::string secret) {
@@ -155,17 +173,6 @@ class worker_pool : public std::enable_shared_from_this<worker_pool> {
   std::size_t threads_ = 0;  // of workers: they keep the pool
 
  private:
-  template <class Event, class... Details>
-  bool tell(Event event, Details... details) {
-    std::remove_reference_t<decltype(events_.*event)> listener;
-    {
-      const std::lock_guard lock(mutex_);
-      listener = events_.*event;
-    }
-    if (listener) listener(std::move(details)...);
-    return static_cast<bool>(listener);
-  }
-
   // A job that was given up: out of its queue, or interrupted.
   void end(job& target) {
     std::optional<std::size_t> running_on;

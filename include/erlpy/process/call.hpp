@@ -62,6 +62,7 @@ class served_call final : public pool::job {
  private:
   ~served_call() override = default;
 
+
   void answer(pool::outgoing_frame& out, bool attached) noexcept {
     if (answered_.exchange(true)) return;
     if (attached) {

@@ -17,6 +17,7 @@
 #include <erlpy/pool/job.hpp>
 #include <erlpy/pool/thread_pool.hpp>
 #include <erlpy/process/flusher.hpp>
+#include <erlpy/python/fork.hpp>
 #include <erlpy/python/gil.hpp>
 
 namespace erlpy::process {
@@ -66,6 +67,7 @@ class post {
   }
 
   [[noreturn]] static void end_process() noexcept {
+    if (python::in_forked_child()) ::_exit(1);  // the group is its parent's
     ::kill(0, SIGKILL);  // the group is ours: see program.hpp
     ::_exit(1);
   }

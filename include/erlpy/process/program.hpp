@@ -1,19 +1,22 @@
 // The life of a worker process: it connects to its pool, is told its options, serves, and ends with the pool.
 //
 // It has one worker in a thread_pool of its own, so calls, streams, deadlines and the event loop are those of
-// the `shared` kind. The main thread only receives: it never waits for Python, so that what the pool says is
-// heard whatever Python does; and when the connection ends, so does the process, with all that it started.
+// the `shared` kind. What the pool says is heard whatever Python does (see reception.hpp); and when the connection
+// ends, so does the process, with all that it started.
 #ifndef ERLPY_PROCESS_PROGRAM_HPP
 #define ERLPY_PROCESS_PROGRAM_HPP
 
-#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -22,6 +25,7 @@
 #include <erlpy/pool/thread_pool.hpp>
 #include <erlpy/process/call.hpp>
 #include <erlpy/process/post.hpp>
+#include <erlpy/process/reception.hpp>
 #include <erlpy/process/stream.hpp>
 
 namespace erlpy::process {
@@ -30,6 +34,8 @@ class program {
  public:
   // Connects and says the secret. Errors: std::exception.
   program(const std::string& address, const std::string& secret) : line_(pool::channel::connect(address)), office_(line_) {
+    keep_from_children();
+    leave_signals_to_worker();
     pool::outgoing_frame hello;
     hello.begin(pool::frame_kind::hello, static_cast<std::uint64_t>(::getpid()));
     hello.put_bytes(as_bytes(secret));
@@ -38,18 +44,36 @@ class program {
 
   // Does not return: the process ends with its connection.
   [[noreturn]] void run() {
-    try {
-      for (;;) {
-        while (const auto came = line_.next()) take(*came);
-        if (!line_.read_some()) break;
-      }
-    } catch (const std::exception&) {
-      // What the pool sends makes no sense: as good as no pool.
-    }
-    post::end_process();
+    reception_.attend_for_ever();
   }
 
  private:
+  // A child that Python forks has a copy of the connection, and would keep it alive.
+  void keep_from_children() {
+    static std::atomic<int> number{-1};
+    number.store(line_.number());
+    if (pthread_atfork(nullptr, nullptr, [] { ::close(number.load()); }) != 0) throw std::bad_alloc();
+  }
+
+  // A signal that ends the process, sent by Python code to itself, is to do so before the code goes on: so the
+  // worker's thread alone takes it. Threads inherit what is blocked from who starts them.
+  static void leave_signals_to_worker() noexcept {
+    const sigset_t fatal = fatal_signals();
+    pthread_sigmask(SIG_BLOCK, &fatal, nullptr);
+  }
+  static void take_signals() noexcept {
+    const sigset_t fatal = fatal_signals();
+    pthread_sigmask(SIG_UNBLOCK, &fatal, nullptr);
+  }
+  // Those that end a process with a core dump, sent or raised.
+  [[nodiscard]] static sigset_t fatal_signals() noexcept {
+    sigset_t fatal;
+    sigemptyset(&fatal);
+    for (const int each : {SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, SIGXCPU, SIGXFSZ})
+      sigaddset(&fatal, each);
+    return fatal;
+  }
+
   void take(const pool::incoming_frame& came) {
     switch (came.kind) {
       case pool::frame_kind::configure: return configure(came);
@@ -89,8 +113,12 @@ class program {
     events.started = [this](std::size_t, const std::optional<std::string>& kind, const std::string& message) {
       report_start(kind, message);
     };
+    events.began = take_signals;
     events.stopped = [] { post::end_process(); };
     events.stuck = [this] { report_stuck(); };
+    events.rest = [this](pool::mailbox& jobs, std::size_t slot, bool& searching) {
+      reception_.rest(jobs, slot, searching);
+    };
     workers_ = std::make_shared<pool::thread_pool>(std::move(settings), std::move(events));
     office_.serve(workers_);
     workers_->start_worker(1);
@@ -154,6 +182,8 @@ class program {
 
   pool::channel line_;
   post office_;
+  reception reception_{line_, [this](const pool::incoming_frame& came) { take(came); },
+                       [] { post::end_process(); }};
   std::shared_ptr<pool::thread_pool> workers_;
   std::mutex mutex_;
   pool::job_ptr current_;  // the last call that came

@@ -56,6 +56,14 @@ inline constexpr bool own_gil = true;
 inline constexpr bool own_gil = false;
 #endif
 
+// Whether interpreters share a GIL for which a thread waits in vain while another interpreter computes: see
+// turns.hpp.
+#if PY_VERSION_HEX >= 0x03090000 && PY_VERSION_HEX < 0x030C0000
+inline constexpr bool unfair_gil = true;
+#else
+inline constexpr bool unfair_gil = false;
+#endif
+
 // Whether an extension that refuses sub-interpreters is initialised in one before it is refused there, with a
 // GIL of its own: see detail/extension_guard.hpp.
 #if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000

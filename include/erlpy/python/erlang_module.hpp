@@ -205,9 +205,9 @@ inline int fill_erlang_module(PyObject* module) noexcept {
   return {module, get("Term"), get("Pid"), get("Atom"), get("Timeout"), get("_Buffer")};
 }
 
-// An erlang.Pid for a pid, an erlang.Term for any other term.
-[[nodiscard]] inline ref make_term(const erlang_types& types, opaque_ptr handle) {
-  const ref& chosen = handle->kind() == opaque_kind::pid ? types.pid : types.term;
+// An erlang.Pid for a pid, an erlang.Term for any other term. `kind` is the handle's.
+[[nodiscard]] inline ref make_term(const erlang_types& types, opaque_kind kind, opaque_ptr handle) {
+  const ref& chosen = kind == opaque_kind::pid ? types.pid : types.term;
   auto* type = reinterpret_cast<PyTypeObject*>(chosen.get());
   ref term = checked(type->tp_alloc(type, 0));
   new (&detail::handle_of(term.get())) opaque_ptr(std::move(handle));

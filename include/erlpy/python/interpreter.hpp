@@ -6,6 +6,7 @@
 #ifndef ERLPY_PYTHON_INTERPRETER_HPP
 #define ERLPY_PYTHON_INTERPRETER_HPP
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -34,6 +35,13 @@ class interpreter {
   interpreter(const interpreter&) = delete;
   interpreter& operator=(const interpreter&) = delete;
   ~interpreter() = default;
+
+  // Any thread: whether its threads run Python code at the same time, as far as note_gil() has seen.
+  [[nodiscard]] bool parallel() const noexcept { return parallel_.load(std::memory_order_relaxed); }
+  // Attached, now and then: an extension may have turned the GIL of a free-threaded build on.
+  void note_gil() noexcept {
+    if constexpr (compat::free_threaded) parallel_.store(!compat::gil_in_force(), std::memory_order_relaxed);
+  }
 
   // What thread states are made for.
   [[nodiscard]] PyInterpreterState* state() const noexcept { return state_; }
@@ -79,6 +87,7 @@ class interpreter {
   std::shared_ptr<drop_queue> drops_;
   erlang_types types_;
   support support_;
+  std::atomic<bool> parallel_{false};
   std::mutex mutex_;
   std::unordered_map<std::uint64_t, std::weak_ptr<object_table>> tables_;
 };

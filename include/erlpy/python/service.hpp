@@ -17,6 +17,7 @@
 #include <erlpy/python/drop_queue.hpp>
 #include <erlpy/python/exception.hpp>
 #include <erlpy/python/gil.hpp>
+#include <erlpy/python/turns.hpp>
 
 namespace erlpy::python {
 
@@ -46,6 +47,9 @@ class service {
 
   // Before serve(): the queue to drain whenever attached.
   void adopt(std::shared_ptr<drop_queue> drops) { drops_ = std::move(drops); }
+
+  // Who works in the interpreter, for the others that share its GIL.
+  [[nodiscard]] turns::member& turn() noexcept { return turn_; }
 
   // How long it has been waiting for the GIL; zero if it is not.
   [[nodiscard]] clock::duration waiting_for_gil() const noexcept {
@@ -102,6 +106,7 @@ class service {
   bool over_ = false;
   std::shared_ptr<drop_queue> drops_;
   std::atomic<clock::rep> waiting_since_{0};
+  turns::member turn_{[this] { wake(); }};
 };
 
 }  // namespace erlpy::python

@@ -108,7 +108,7 @@ class basic_sink {
   }
 
   [[nodiscard]] ref opaque(const opaque_handle auto& handle) const {
-    return make_term(types(), handle.share());
+    return make_term(types(), handle.kind(), handle.share());
   }
   [[nodiscard]] ref object(object_ref where) const { return context_->find(where); }
 

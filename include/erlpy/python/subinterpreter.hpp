@@ -38,7 +38,8 @@ class subinterpreter : public std::enable_shared_from_this<subinterpreter> {
   // Makes one, from the settings of the main interpreter. Blocks until it is there, which takes some 20 ms, and
   // the main interpreter's GIL: neither for a BEAM scheduler nor for a thread that is attached. Errors:
   // erlpy::error with the reason.
-  [[nodiscard]] static std::shared_ptr<subinterpreter> start(const runtime&) {
+  [[nodiscard]] static std::shared_ptr<subinterpreter> start(runtime& python) {
+    const turns::mark waits(python.attendant().turn());
     const std::shared_ptr<subinterpreter> made(new subinterpreter);
     erlpy::detail::start_thread("erlpy-interp", stack_size, [made] { made->main(); });
     std::unique_lock lock(made->mutex_);
@@ -86,9 +87,11 @@ class subinterpreter : public std::enable_shared_from_this<subinterpreter> {
     } catch (const std::exception& failed) {
       fail(failed.what());
     }
+    std::optional<turns::mark> ends;
     if (home_) {
       const detached no_gil;
       service_.serve(state->get());
+      ends.emplace(service_.turn());
     }
     if (state) end(*state);
   }

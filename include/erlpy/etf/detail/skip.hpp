@@ -175,10 +175,9 @@ inline bytes_view skip(reader& in) {
                          "term is nested deeper than max_depth (" + std::to_string(max_depth) + ")");
 }
 
-// Passes one whole term and appends to `found` the positions, ascending, of the improper lists in it.
-// Throws conversion_error(fault::recursion) past `max_depth` open containers.
-inline void find_improper_lists(reader in, std::size_t max_depth, std::vector<std::size_t>& found,
-                                std::size_t& end) {
+// Passes one whole term, nested as deep as it may be, and appends to `found` the positions, ascending, of the
+// improper lists in it.
+inline void find_improper_lists(reader in, std::vector<std::size_t>& found, std::size_t& end) {
   constexpr std::size_t no_list = std::numeric_limits<std::size_t>::max();
   struct frame {
     std::uint64_t left;
@@ -191,7 +190,6 @@ inline void find_improper_lists(reader in, std::size_t max_depth, std::vector<st
     const bool list = in.peek() == tag::list;
     const std::uint64_t parts = step(in);
     if (parts != 0) {
-      if (open.size() == max_depth) nested_too_deep(max_depth);
       open.push_back({parts, list ? begin : no_list});
       continue;
     }

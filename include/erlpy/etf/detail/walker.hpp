@@ -26,7 +26,7 @@ namespace erlpy::etf::detail {
 class walker {
  public:
   walker(reader in, const walk_limits& limits, const shared_bytes_ptr& owner) noexcept
-      : in_(in), guard_(limits), max_depth_(limits.max_depth), owner_(owner) {}
+      : in_(in), guard_(limits), owner_(owner) {}
 
   // Reports the next term.
   template <erlpy::sink To>
@@ -190,14 +190,13 @@ class walker {
       reader from = in_;
       from.rewind(begin);
       improper_.clear();
-      find_improper_lists(from, max_depth_, improper_, searched_);
+      find_improper_lists(from, improper_, searched_);
     }
     return !improper_.empty() && std::ranges::binary_search(improper_, begin);
   }
 
   reader in_;
   walk_guard guard_;
-  std::size_t max_depth_;
   const shared_bytes_ptr& owner_;
   std::vector<std::size_t> improper_;
   std::size_t searched_ = 0;

@@ -2,7 +2,8 @@
 //
 // Before 3.12 CPython lets every extension in. numpy then works in one interpreter and crashes in the next, so
 // it is refused here; and `_asyncio` would raise the CancelledError of whichever interpreter imported it first,
-// so asyncio has to do with what it has in Python.
+// so asyncio has to do with what it has in Python. A fork would abort the child, and is refused as later
+// versions do.
 //
 // Python 3.12 runs the initialisation of an extension first and refuses it then: what the extension keeps for
 // the whole process has by that time been filled with objects of the sub-interpreter, and with a GIL for each
@@ -40,10 +41,16 @@ class Refused:
             raise ImportError('numpy does not support sub-interpreters on this version of Python', name=name)
 
 
+def refuse_fork():
+    raise RuntimeError('fork not supported for subinterpreters')
+
+
 def refuse():
+    import os
     import sys
     sys.modules['_asyncio'] = None
     sys.meta_path.insert(0, Refused)
+    os.fork = os.forkpty = refuse_fork
 
 
 def install(load_in_main):
