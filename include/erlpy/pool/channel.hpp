@@ -16,6 +16,8 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -24,6 +26,7 @@
 #include <system_error>
 #include <utility>
 
+#include <erlpy/detail/raw_buffer.hpp>
 #include <erlpy/pool/frame.hpp>
 
 namespace erlpy::pool {
@@ -167,6 +170,14 @@ class channel {
     }
   }
 
+  // The bytes of the frame that next() gave last, to keep: without a copy where they are many.
+  [[nodiscard]] shared_bytes_ptr keep(const incoming_frame& last) {
+    if (last.bytes.size() < worth_keeping || begin_ != end_)
+      return std::make_shared<const copied_bytes>(last.bytes);
+    begin_ = end_ = 0;
+    return std::make_shared<const taken_bytes>(std::exchange(buffer_, {}), last.bytes);
+  }
+
   // Any thread: both sides find that the other is gone.
   void shut() noexcept { ::shutdown(socket_.get(), SHUT_RDWR); }
 
@@ -174,6 +185,25 @@ class channel {
   static constexpr int spins = 50;
   static constexpr std::uint64_t longest = std::uint64_t{1} << 40U;
   static constexpr std::size_t kept = std::size_t{256} << 10U;
+  static constexpr std::size_t worth_keeping = std::size_t{64} << 10U;
+
+  class copied_bytes final : public shared_bytes {
+   public:
+    explicit copied_bytes(bytes_view bytes) : bytes_(bytes.begin(), bytes.end()) {}
+    [[nodiscard]] bytes_view view() const noexcept override { return bytes_; }
+
+   private:
+    byte_buffer bytes_;
+  };
+  class taken_bytes final : public shared_bytes {
+   public:
+    taken_bytes(erlpy::detail::raw_buffer buffer, bytes_view part) noexcept : buffer_(std::move(buffer)), part_(part) {}
+    [[nodiscard]] bytes_view view() const noexcept override { return part_; }
+
+   private:
+    erlpy::detail::raw_buffer buffer_;
+    bytes_view part_;  // of it
+  };
 
   [[nodiscard]] std::size_t have() const noexcept { return end_ - begin_; }
 
@@ -191,20 +221,20 @@ class channel {
   void make_room() {
     if (begin_ == end_) {
       begin_ = end_ = 0;
-      if (buffer_.size() > kept && wanted_ <= kept) buffer_ = byte_buffer();
+      if (buffer_.size() > kept && wanted_ <= kept) buffer_ = {};
     } else if (begin_ > 0 && (begin_ > buffer_.size() / 2 || end_ == buffer_.size())) {
-      std::copy(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_), buffer_.begin() + static_cast<std::ptrdiff_t>(end_),
-                buffer_.begin());
+      std::memmove(buffer_.data(), buffer_.data() + begin_, have());
       end_ -= begin_;
       begin_ = 0;
     }
-    if (buffer_.empty()) buffer_.resize(kept);
-    if (end_ == buffer_.size()) buffer_.resize(std::min(buffer_.size() * 2, std::max(wanted_, buffer_.size() + kept)));
+    if (buffer_.size() == 0) buffer_.grow(kept);
+    if (end_ == buffer_.size())
+      buffer_.grow(std::min(buffer_.size() * 2, std::max(wanted_, buffer_.size() + kept)));
   }
 
   descriptor socket_;
   std::mutex sending_;
-  byte_buffer buffer_;
+  erlpy::detail::raw_buffer buffer_;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   std::size_t wanted_ = 0;

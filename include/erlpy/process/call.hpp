@@ -17,8 +17,9 @@ namespace erlpy::process {
 
 class served_call final : public pool::job {
  public:
-  served_call(post& office, std::uint64_t id, bytes_view frame)
-      : office_(office), id_(id), frame_(std::make_shared<const frame_bytes>(frame)) {}
+  // `frame`: the payload of `call`.
+  served_call(post& office, std::uint64_t id, shared_bytes_ptr frame)
+      : office_(office), id_(id), frame_(std::move(frame)) {}
 
   // Any thread: user code of it has run.
   [[nodiscard]] bool began() const noexcept { return began_.load(std::memory_order_acquire); }
@@ -74,7 +75,7 @@ class served_call final : public pool::job {
 
   post& office_;
   const std::uint64_t id_;
-  const std::shared_ptr<const frame_bytes> frame_;
+  const shared_bytes_ptr frame_;
   std::atomic<std::size_t> shares_{0};
   std::atomic<bool> began_{false};
   std::atomic<bool> answered_{false};

@@ -19,16 +19,6 @@
 
 namespace erlpy::process {
 
-// The bytes of a frame, kept: buffers and arrays of a request are views of them.
-class frame_bytes final : public shared_bytes {
- public:
-  explicit frame_bytes(bytes_view bytes) : bytes_(bytes.begin(), bytes.end()) {}
-  [[nodiscard]] bytes_view view() const noexcept override { return bytes_; }
-
- private:
-  byte_buffer bytes_;
-};
-
 // Makes streams. Called on the worker, attached.
 class stream_maker {
  public:

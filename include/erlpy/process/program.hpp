@@ -82,7 +82,7 @@ class program {
       case pool::frame_kind::release: return release(came.bytes);
       case pool::frame_kind::stop: return workers_->stop();
       case pool::frame_kind::demand:
-        if (const auto stream = office_.stream(came.id)) served(stream).demand(came.bytes);
+        if (const auto stream = office_.stream(came.id)) served(stream).demand(came.bytes, [&] { return line_.keep(came); });
         return;
       case pool::frame_kind::close:
         if (const auto stream = office_.stream(came.id)) served(stream).close();
@@ -148,7 +148,7 @@ class program {
   }
 
   void call(const pool::incoming_frame& came) {
-    const pool::job_ptr made(new served_call(office_, came.id, came.bytes));
+    const pool::job_ptr made(new served_call(office_, came.id, line_.keep(came)));
     {
       const std::lock_guard lock(mutex_);
       current_ = made;

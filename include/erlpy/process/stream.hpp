@@ -35,15 +35,17 @@ class stream_of_frames : public pool::resident, public flushable {
 
   // Asking; on the receiving thread ------------------------------------------------------------------------
 
-  // `frame`: the payload of `demand`.
-  void demand(bytes_view frame) {
+  // `frame`: the payload of `demand`; keep() owns it where it has to stay.
+  template <class Keep>
+  void demand(bytes_view frame, Keep keep) {
     pool::frame_reader reader(frame);
     const auto count = reader.get<std::uint64_t>();
     const auto what = static_cast<stream::step>(reader.get<std::uint8_t>());
     if (what != stream::step::next) {
       const std::lock_guard lock(mutex_);
       asked_ = what;
-      value_ = std::make_shared<const frame_bytes>(reader.rest());
+      value_ = keep();
+      value_at_ = value_->view().size() - reader.rest().size();
     }
     wake(signals_.demand(count));
   }
@@ -94,14 +96,14 @@ class stream_of_frames : public pool::resident, public flushable {
     return std::exchange(asked_, stream::step::next);
   }
   [[nodiscard]] python::ref asked_value(pool::thread_worker& on) {
-    std::shared_ptr<const frame_bytes> value;
+    shared_bytes_ptr value;
     {
       const std::lock_guard lock(mutex_);
       value = std::exchange(value_, nullptr);
     }
     const walk_limits limits{on.settings().max_depth, &stop_flag()};
     python::sink into(on.context(), {flags_.keep_atoms});
-    return transcode(etf::source(value->view(), limits, value), into);
+    return transcode(etf::source(value->view().subspan(value_at_), limits, value), into);
   }
   void step_refused(pool::thread_worker& on) {
     flush(false);
@@ -226,7 +228,8 @@ class stream_of_frames : public pool::resident, public flushable {
 
   std::mutex mutex_;  // what goes with a send or throw; a leaf
   stream::step asked_ = stream::step::next;
-  std::shared_ptr<const frame_bytes> value_;
+  shared_bytes_ptr value_;     // in it from here on:
+  std::size_t value_at_ = 0;
 };
 
 using served_stream = stepped_stream<stream_of_frames>;

@@ -183,10 +183,30 @@ inline int fill_erlang_module(PyObject* module) noexcept {
   }
 }
 
+[[nodiscard]] inline erlang_types types_of(ref module) {
+  const auto get = [&](const char* name) { return checked(PyObject_GetAttrString(module.get(), name)); };
+  erlang_types types{nullptr, get("Term"), get("Pid"), get("Atom"), get("Timeout"), get("_Buffer")};
+  types.module = std::move(module);
+  return types;
+}
+
+// Whether it is a module that this code has made, not another version of it, nor a user's of that name.
+[[nodiscard]] inline bool made_here(PyObject* module) noexcept {
+  const ref term = ref::steal(PyObject_GetAttrString(module, "Term"));
+  if (!term) PyErr_Clear();
+  return term && PyType_Check(term.get()) != 0 &&
+         reinterpret_cast<PyTypeObject*>(term.get())->tp_dealloc == &term_dealloc;
+}
+
 }  // namespace detail
 
-// Makes the module, puts it into sys.modules, and returns its types. Errors: python::exception.
+// Makes the module, puts it into sys.modules, and returns its types. Where it is there already it stays, so
+// that an interpreter has one however often this is called. Errors: python::exception.
 [[nodiscard]] inline erlang_types install_erlang_module() {
+  PyObject* const modules = PyImport_GetModuleDict();
+  const ref key = checked(PyUnicode_FromString("erlang"));
+  ref there = ref::steal(compat::dict_item(modules, key.get()));
+  if (there && detail::made_here(there.get())) return detail::types_of(std::move(there));
   static PyModuleDef definition = [] {
     PyModuleDef made{};
     made.m_base = PyModuleDef_HEAD_INIT;
@@ -200,9 +220,8 @@ inline int fill_erlang_module(PyObject* module) noexcept {
   ref module = checked(PyModule_FromDefAndSpec(&definition, spec.get()));
   checked_status(PyModule_ExecDef(module.get(), &definition));
   checked_status(PyObject_SetAttrString(module.get(), "__spec__", spec.get()));
-  checked_status(PyDict_SetItemString(PyImport_GetModuleDict(), "erlang", module.get()));
-  const auto get = [&](const char* name) { return checked(PyObject_GetAttrString(module.get(), name)); };
-  return {module, get("Term"), get("Pid"), get("Atom"), get("Timeout"), get("_Buffer")};
+  checked_status(PyDict_SetItem(modules, key.get(), module.get()));
+  return detail::types_of(std::move(module));
 }
 
 // An erlang.Pid for a pid, an erlang.Term for any other term. `kind` is the handle's.
