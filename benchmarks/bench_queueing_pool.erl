@@ -10,6 +10,10 @@
 -define(SERVICE, 20.0).
 -define(SECONDS, 20).
 -define(TIMEOUT, 200).
+-define(ROUNDS, 5).
+-define(ROUND_SECONDS, 4).
+-define(OUTSIDE, 15).
+-define(INSIDE, 5).
 
 main() ->
     bench:start(),
@@ -59,38 +63,37 @@ time_out(Max) ->
      | [bench:number(Count) || Count <- [Served, Refused, Late]]]
     ++ [percent(Served * ?SERVICE / 1000 / Seconds / ?WORKERS)].
 
-%% As many callers as workers, each always with a call: 15 ms of sleep and 5 ms of
-%% processor time in Python code, both exponential.
+%% As many callers as workers, each always with a call: 15 ms of sleep, then 5 ms with the
+%% GIL, both exponential. The GIL is held by a C function that sleeps and does not give it
+%% up, so that it does not matter what else the processors do.
 gil() ->
-    bench:title("Real pool, `shared': 15 ms asleep and 5 ms with the GIL; calls/s (formula / measured)", []),
-    {Rows, Rates} = lists:unzip([gil(Workers) || Workers <- [1, 2, 4, 8]]),
-    bench:table(["workers", "calls/s", "of one worker's rate"],
-                [Row ++ [both(fun bench:number/1, Formula / hd_of(Rates, 1), Measured / hd_of(Rates, 2))]
-                 || {Row, {Formula, Measured}} <- lists:zip(Rows, Rates)]).
-
-hd_of([First | _], Position) -> element(Position, First).
+    bench:title("Real pool, shared: ~b ms asleep and ~b ms with the GIL; calls/s (formula / measured)",
+                [?OUTSIDE, ?INSIDE]),
+    bench:table(["workers", "calls/s", "of the most there is"],
+                [[integer_to_list(Workers), both(fun bench:number/1, Formula, Rate), percent(Rate * ?INSIDE / 1000)]
+                 || Workers <- [1, 2, 4, 8],
+                    Formula <- [1000 * bench_queueing_model:gil(Workers, float(?OUTSIDE), float(?INSIDE))],
+                    Rate <- [gil(Workers)]]).
 
 gil(Workers) ->
     Code = <<"
+import ctypes
 import time
-def work(asleep, awake):
-    time.sleep(asleep)
-    end = time.thread_time() + awake
-    while time.thread_time() < end:
-        pass
+hold = ctypes.PyDLL(None).usleep
+def work(outside, inside):
+    time.sleep(outside)
+    hold(int(inside * 1e6))
 ">>,
     {ok, _} = py_pool:start(?MODULE, #{num_workers => Workers, preload => Code}),
-    End = erlang:monotonic_time(millisecond) + ?SECONDS * 1000 div 2,
+    End = erlang:monotonic_time(millisecond) + ?SECONDS * 1000,
     Callers = [spawn_monitor(fun() -> exit({calls, work(Worker, End, 0)}) end) || Worker <- lists:seq(1, Workers)],
     Calls = lists:sum([receive {'DOWN', Monitor, process, _, {calls, Count}} -> Count end || {_, Monitor} <- Callers]),
     ok = py_pool:stop(?MODULE),
-    Rate = Calls / (?SECONDS div 2),
-    Formula = 1000 * bench_queueing_model:gil(Workers, 15.0, 5.0),
-    {[integer_to_list(Workers), both(fun bench:number/1, Formula, Rate)], {Formula, Rate}}.
+    Calls / ?SECONDS.
 
 work(Worker, End, Count) ->
-    [Asleep, Awake] = [-Mean * math:log(rand:uniform_real()) || Mean <- [0.015, 0.005]],
-    {ok, none} = py:call('__main__', work, [Asleep, Awake], #{}, #{pool => ?MODULE, worker => Worker}),
+    [Outside, Inside] = [-Mean * math:log(rand:uniform_real()) || Mean <- [?OUTSIDE / 1000, ?INSIDE / 1000]],
+    {ok, none} = py:call('__main__', work, [Outside, Inside], #{}, #{pool => ?MODULE, worker => Worker}),
     case erlang:monotonic_time(millisecond) < End of
         true -> work(Worker, End, Count + 1);
         false -> Count + 1

@@ -161,7 +161,8 @@ free(Worker, Before) ->
     case {front(any, Sim), front(Worker, Sim)} of
         {none, none} -> Sim#sim{idle = [Worker | Sim#sim.idle]};
         {none, Own} -> start(Own, Worker, drop(Worker, Sim));
-        {#call{ticket = Any}, #call{ticket = Earlier} = Own} when Earlier < Any -> start(Own, Worker, drop(Worker, Sim));
+        {#call{ticket = Any}, #call{ticket = Earlier} = Own} when Earlier < Any ->
+            start(Own, Worker, drop(Worker, Sim));
         {Shared, _} -> start(Shared, Worker, drop(any, Sim))
     end.
 

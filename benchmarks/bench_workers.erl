@@ -102,9 +102,11 @@ python([_ | Others]) -> python(Others);
 python([]) -> os:getenv("PYTHON", os:find_executable("python3")).
 
 idle(Python, Code) ->
-    Script = "\ntry:\n    " ++ Code ++ "\n    print('ready', flush=True)\nexcept ImportError:\n    print('none', flush=True)\n"
-             "import sys\nsys.stdin.read()",
-    Ports = [open_port({spawn_executable, Python}, [{args, ["-c", Script]}, {env, [{"OPENBLAS_NUM_THREADS", "1"}]}, {line, 80}])
+    Script = ["try:\n    ", Code, "\n    print('ready', flush=True)\n",
+              "except ImportError:\n    print('none', flush=True)\n",
+              "import sys\nsys.stdin.read()"],
+    Ports = [open_port({spawn_executable, Python}, [{args, ["-c", lists:append(Script)]}, {line, 80},
+                                                    {env, [{"OPENBLAS_NUM_THREADS", "1"}]}])
              || _ <- lists:seq(1, 4)],
     Said = [receive {Port, {data, {eol, Text}}} -> Text end || Port <- Ports],
     Pids = [Pid || Port <- Ports, {os_pid, Pid} <- [erlang:port_info(Port, os_pid)]],
@@ -143,14 +145,15 @@ between(Count) ->
     {Peers, [_ | Others]} = lists:unzip([node_of(N) || N <- lists:seq(1, Count)]),
     Hub = hd(Peers),
     Alone = peer:call(Hub, ?MODULE, memory, []),
-    {Trip, Rate} = peer:call(Hub, ?MODULE, exchange, [hd(Others)], 60000),
-    pong = peer:call(Hub, net_adm, ping, [lists:last(Others)]),
+    pong = peer:call(Hub, net_adm, ping, [hd(Others)]),
     First = peer:call(Hub, ?MODULE, memory, []),
     [pong = peer:call(Hub, net_adm, ping, [Node]) || Node <- Others],
     All = peer:call(Hub, ?MODULE, memory, []),
+    {Trip, Rate} = peer:call(Hub, ?MODULE, exchange, [hd(Others)], 60000),
     _ = [peer:stop(Peer) || Peer <- Peers],
     io:format("a bare node: RSS ~b MiB~n", [round(element(2, Alone) / ?KIB)]),
-    io:format("one more connection: ~s KiB~n", [bench:number((element(1, All) - element(1, First)) / ?KIB / (Count - 3))]),
+    Each = (element(1, All) - element(1, First)) / ?KIB / (Count - 2),
+    io:format("one more connection: ~s KiB~n", [bench:number(Each)]),
     io:format("message and answer: p50 ~s us; one way: ~s messages/s~n", [bench:number(Trip), bench:number(Rate)]).
 
 node_of(N) ->
@@ -159,10 +162,14 @@ node_of(N) ->
     {ok, Peer, Node} = peer:start(#{name => Name, connection => standard_io, args => Args}),
     {Peer, Node}.
 
-%% On a peer.
+%% On a peer, at its least: other memory comes and goes.
 memory() ->
+    {lists:min([at_rest() || _ <- lists:seq(1, 15)]), resident(os:getpid())}.
+
+at_rest() ->
+    timer:sleep(100),
     [erlang:garbage_collect(Pid) || Pid <- processes()],
-    {erlang:memory(total), resident(os:getpid())}.
+    erlang:memory(total).
 
 exchange(Node) ->
     Echo = spawn_link(Node, ?MODULE, echo, [0]),

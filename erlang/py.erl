@@ -30,7 +30,9 @@
 -type target() :: name() | object().
 
 %% `worker': that one instead of the one the process is bound to, or the least
-%% loaded. `node': that one, or `any': the least loaded of those that run the pool. `traceback': exceptions as `{Class, Message, Frames}'. `atoms': how
+%% loaded. `node': that one, or `any': the least loaded of those that run the pool;
+%% a process that defined something with `any' stays where it is.
+%% `traceback': exceptions as `{Class, Message, Frames}'. `atoms': how
 %% atoms reach Python, as `str' (default) or as `erlang.Atom'.
 -type opts() :: #{timeout => timeout(),
                   pool => atom(),
@@ -49,7 +51,9 @@
 
 %% Everything that can stand in `{error, _}'. The class of an exception is an atom
 %% as long as few different ones are seen, a binary past that. `{no_pool, Name}' is
-%% of a node that does not run the application, too.
+%% of a node that does not run the application, too. `{nodedown, Node}': it cannot be
+%% reached, or went down; a call that was under way there may have been run, and is
+%% not run again.
 -type reason() :: timeout | overload | cancelled
                 | worker_crashed | worker_replaced | object_gone
                 | {no_pool, Name :: atom()}
@@ -342,7 +346,7 @@ ndarray(Dtype, Dimensions, Given, Bin) ->
 release({Kind, Ref} = Object) when Kind =:= py_object, is_reference(Ref); Kind =:= generator, is_reference(Ref) ->
     case py_nif:release(Ref) of
         ok -> ok;
-        {error, badarg} when node(Ref) =/= node() -> py_remote:release(Ref);
+        {error, badarg} when node(Ref) =/= node() -> py_remote_agent:release(Ref);
         {error, badarg} -> ?BADARG([Object], {1, <<"Object holds a reference that is not to a Python object">>})
     end;
 release(Object) ->

@@ -17,17 +17,21 @@
 
 %% Raised with each change of the messages below.
 -define(VERSION, 1).
-%% Milliseconds without a message: then an agent that holds nothing ends, another sleeps.
+%% Milliseconds without a message: then the agent sleeps, without the garbage of what went through it;
+%% then it ends if it holds nothing.
+-define(QUIET, 1000).
 -define(IDLE, 60000).
 
 %% Name of the pool, worker, time and flags, as of py_opts, with the time known.
--type call() :: {Pool :: atom(), Worker :: any | {pos_integer(), pos_integer()}, timeout(), Flags :: non_neg_integer()}.
+-type call() :: {Pool :: atom(), Worker :: any | {pos_integer(), pos_integer()}, timeout(),
+                 Flags :: non_neg_integer()}.
 
 %% Alias is where the answer goes: {py_response, Alias, Answer} or {py_error, Alias, Reason} as from the native
-%% side, {py_refused, Alias, Reason} if nothing was begun. The answer to opening a stream is {ok, {py_stream, Id, Host}}.
-%% Questions are answered with {py_answer, Alias, Answer}. With Ack,
-%% another alias, that one is first told {py_answer, Ack, begun | {refused, Reason}}.
--type message() :: {py_submit, Alias :: reference(), Ack :: none | reference(), What :: call | {stream, Prefetch :: non_neg_integer()},
+%% side, {py_refused, Alias, Reason} if nothing was begun. The answer to opening a stream is
+%% {ok, {py_stream, Id, Host}}. Questions are answered with {py_answer, Alias, Answer}. With Ack, another alias,
+%% that one is first told {py_answer, Ack, begun | {refused, Reason}}.
+-type message() :: {py_submit, Alias :: reference(), Ack :: none | reference(),
+                    What :: call | {stream, Prefetch :: non_neg_integer()},
                     py_nif:op(), Objects :: [reference()], call()}
                  | {py_abandon, Alias :: reference(), timeout | cancelled}
                  | {py_ask, Alias :: reference(), {default_timeout, Pool :: atom()} | {release, py_nif:object()}
@@ -47,6 +51,7 @@
 -record(state, {link_monitor :: reference(),
                 home_monitor :: reference(),
                 stopped = false :: boolean(),
+                ending = none :: none | reference(),  % the timer, while it sleeps
                 calls = #{} :: #{reference() => #call{}},
                 streams = #{} :: #{reference() => pid()},
                 asked = #{} :: #{pid() => reference()},  % the last question to a stream, and who asked
@@ -81,83 +86,88 @@ name(none) -> default.
 init({Link, Home}) ->
     process_flag(trap_exit, true),
     {ok, #state{link_monitor = erlang:monitor(process, Link),
-                home_monitor = erlang:monitor(process, Home)}, ?IDLE}.
+                home_monitor = erlang:monitor(process, Home)}, ?QUIET}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, {error, unknown_call}, #state{}, timeout()}.
 handle_call(_Request, _From, State) ->
-    {reply, {error, unknown_call}, State, ?IDLE}.
+    {reply, {error, unknown_call}, State, ?QUIET}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}, timeout()}.
 handle_cast(_Request, State) ->
-    {noreply, State, ?IDLE}.
+    {noreply, State, ?QUIET}.
 
 -spec handle_info(message() | term(), #state{}) ->
           {noreply, #state{}, timeout() | hibernate} | {stop, {shutdown, idle | stopped | caller_gone}, #state{}}.
+handle_info(timeout, State) ->
+    {noreply, State#state{ending = erlang:start_timer(?IDLE - ?QUIET, self(), idle)}, hibernate};
+handle_info({timeout, Timer, idle}, #state{ending = Timer} = State) ->
+    ended(State#state{ending = none}, idle);
+handle_info(Message, #state{ending = Timer} = State) when Timer =/= none ->
+    _ = erlang:cancel_timer(Timer),
+    handle_info(Message, State#state{ending = none});
 handle_info({py_submit, Alias, Ack, What, Op, Objects, Call}, State) ->
     case begin_call(Alias, What, Op, Objects, Call) of
         {ok, Begun} ->
             acknowledge(Ack, begun),
-            {noreply, State#state{calls = (State#state.calls)#{Alias => Begun}}, ?IDLE};
+            {noreply, State#state{calls = (State#state.calls)#{Alias => Begun}}, ?QUIET};
         {refused, Reason} when Ack =:= none ->
             Alias ! {py_refused, Alias, Reason},
-            {noreply, State, ?IDLE};
+            {noreply, State, ?QUIET};
         {refused, _} = Refused ->
             acknowledge(Ack, Refused),
-            {noreply, State, ?IDLE}
+            {noreply, State, ?QUIET}
     end;
 handle_info({py_response, Alias, Answer} = Message, #state{calls = Calls} = State) when is_map_key(Alias, Calls) ->
     Held = hold(Alias, py_remote_objects:in(Answer), State),
     Alias ! Message,
-    {noreply, without_call(Alias, Held), ?IDLE};
+    {noreply, without_call(Alias, Held), ?QUIET};
 handle_info({py_error, Alias, _Reason} = Message, #state{calls = Calls} = State) when is_map_key(Alias, Calls) ->
     Alias ! Message,
-    {noreply, without_call(Alias, State), ?IDLE};
+    {noreply, without_call(Alias, State), ?QUIET};
 handle_info({py_opened, Alias, Host}, #state{streams = Streams} = State) ->
-    {noreply, without_call(Alias, State#state{streams = Streams#{Alias => Host}}), ?IDLE};
+    {noreply, without_call(Alias, State#state{streams = Streams#{Alias => Host}}), ?QUIET};
 handle_info({py_hold, Alias, Refs}, State) ->
-    {noreply, hold(Alias, Refs, State), ?IDLE};
+    {noreply, hold(Alias, Refs, State), ?QUIET};
 handle_info({py_abandon, Alias, Why}, State) ->
-    {noreply, abandon(Alias, Why, State), ?IDLE};
+    {noreply, abandon(Alias, Why, State), ?QUIET};
 handle_info({timeout, Timer, Alias}, #state{calls = Calls} = State) ->
     case Calls of
-        #{Alias := #call{timer = Timer} = Call} -> {noreply, overdue(Alias, Call, State), ?IDLE};
-        _ -> {noreply, State, ?IDLE}
+        #{Alias := #call{timer = Timer} = Call} -> {noreply, overdue(Alias, Call, State), ?QUIET};
+        _ -> {noreply, State, ?QUIET}
     end;
 handle_info({py_ask, Alias, {default_timeout, Pool}}, State) ->
     Alias ! {py_answer, Alias, default_timeout({pool, Pool})},
-    {noreply, State, ?IDLE};
+    {noreply, State, ?QUIET};
 handle_info({py_ask, Alias, {release, Ref}}, #state{held = Held} = State) ->
     Alias ! {py_answer, Alias, release(Ref)},
-    {noreply, State#state{held = maps:remove(Ref, Held)}, ?IDLE};
+    {noreply, State#state{held = maps:remove(Ref, Held)}, ?QUIET};
 handle_info({py_ask, Alias, {stream, Id, Objects, Question}}, #state{streams = Streams, asked = Asked} = State) ->
     case Streams of
         #{Id := Host} ->
             Host ! {py_ask, Alias, Objects, Question},
-            {noreply, State#state{asked = Asked#{Host => Alias}}, ?IDLE};
+            {noreply, State#state{asked = Asked#{Host => Alias}}, ?QUIET};
         _ ->
             Alias ! {py_answer, Alias, {error, closed}},
-            {noreply, State, ?IDLE}
+            {noreply, State, ?QUIET}
     end;
 handle_info({py_give_up, Id}, #state{streams = Streams} = State) ->
     _ = case Streams of
             #{Id := Host} -> Host ! py_give_up;
             _ -> ok
         end,
-    {noreply, State, ?IDLE};
+    {noreply, State, ?QUIET};
 handle_info({'EXIT', Host, Reason}, State) ->
-    {noreply, without_host(Host, Reason, State), ?IDLE};
+    {noreply, without_host(Host, Reason, State), ?QUIET};
 handle_info({'DOWN', Monitor, process, _, _}, #state{link_monitor = Monitor} = State) ->
     {stop, {shutdown, caller_gone}, State};
 handle_info({'DOWN', Monitor, process, _, _}, #state{home_monitor = Monitor, calls = Calls} = State) ->
     _ = [Alias ! {py_error, Alias, {no_pool, Name}} || {Alias, #call{pool = Name}} <- maps:to_list(Calls)],
     ended(State#state{calls = #{}, held = #{}, stopped = true}, stopped);
-handle_info(timeout, State) ->
-    ended(State, idle);
 %% An answer that nobody wants any more, with the objects in it.
 handle_info({py_response, _Alias, _Answer}, State) ->
-    {noreply, State, hibernate};
+    {noreply, State, 0};
 handle_info(_Message, State) ->
-    {noreply, State, ?IDLE}.
+    {noreply, State, ?QUIET}.
 
 %% Ends unless something is left that only this process has. An end of the application leaves the streams: they
 %% have their last word to say.

@@ -92,10 +92,10 @@ asked(Alias, true, close, #host{stream = Stream, receiver = Receiver}) ->
     Closed = py_stream_steps:close(Stream),
     case Receiver of
         none -> answer(Alias, Closed);
-        _ -> Receiver ! {py_closed, Alias, Closed}
-    end,
-    ok;
-asked(Alias, true, {subscribe, Receiver, Count}, #host{stream = #py_stream{handle = Handle}, subscribed = Tag} = Host) ->
+        _ -> Receiver ! {py_closed, Alias, Closed}, ok
+    end;
+asked(Alias, true, {subscribe, Receiver, Count}, #host{stream = Stream, subscribed = Tag} = Host) ->
+    #py_stream{handle = Handle} = Stream,
     case py_nif:stream_push(Handle, Tag, Count, true) of
         wait ->
             answer(Alias, {ok, self()}),

@@ -5,7 +5,7 @@
 -include("py_pool.hrl").
 
 -export([route/2, run/1, attempt/1, open/2, start/1, try_start/1, post/3, await/2, cancel/1, is_bound/0, is_bound/1]).
--export([receive_answer/2, drop/1]).
+-export([receive_answer/2, drop/1, default_timeout/1]).
 -export_type([route/0]).
 
 -opaque route() :: {py_nif:op(), #py_pool{}, Worker :: non_neg_integer() | bind | {bind, pos_integer()},
@@ -101,20 +101,7 @@ run({Op, #py_pool{native = Native} = Pool, Worker, Flags, Timeout}) ->
     case py_nif:submit(Native, slot(Worker), self(), Ref, Op, Flags) of
         {ok, Job, Index} ->
             bind(Worker, Pool, Index),
-            receive
-                {py_response, Ref, Answer} -> Answer;
-                {py_error, Ref, Reason} -> {error, Reason}
-            after Timeout ->
-                case py_nif:abandon(Job, timeout) of
-                    abandoned ->
-                        {error, timeout};
-                    sent ->
-                        receive
-                            {py_response, Ref, Answer} -> Answer;
-                            {py_error, Ref, Reason} -> {error, Reason}
-                        end
-                end
-            end;
+            answer(Job, Ref, Timeout);
         {error, Reason} ->
             {error, refused(Reason, Pool)}
     end;
@@ -125,15 +112,38 @@ run({Op, {remote, Place, Call}}) ->
 
 %% The same on this node, which tells what was refused from what was run and failed.
 -spec attempt(route()) -> {ok, term()} | {error, term()} | {refused, term()}.
-attempt(Route) ->
-    case try_start(Route) of
-        {ok, Job, Deadline} -> receive_answer(Job, remaining(deadline, Deadline));
-        {refused, _} = Refused -> Refused
+attempt({Op, #py_pool{native = Native} = Pool, Worker, Flags, Timeout}) ->
+    Ref = make_ref(),
+    case py_nif:submit(Native, slot(Worker), self(), Ref, Op, Flags) of
+        {ok, Job, Index} ->
+            bind(Worker, Pool, Index),
+            answer(Job, Ref, Timeout);
+        {error, Reason} ->
+            {refused, refused(Reason, Pool)}
+    end;
+attempt({error, Reason}) ->
+    {refused, Reason}.
+
+answer(Job, Ref, Timeout) ->
+    receive
+        {py_response, Ref, Answer} -> Answer;
+        {py_error, Ref, Reason} -> {error, Reason}
+    after Timeout ->
+        case py_nif:abandon(Job, timeout) of
+            abandoned ->
+                {error, timeout};
+            sent ->
+                receive
+                    {py_response, Ref, Answer} -> Answer;
+                    {py_error, Ref, Reason} -> {error, Reason}
+                end
+        end
     end.
 
 %% Opens a stream; with the time of its steps. One of another node reads ahead there.
 -spec open(route(), Prefetch :: non_neg_integer()) ->
-          {ok, py_nif:stream() | {remote, py_remote:agent(), reference(), Owner :: pid()}, timeout()} | {error, py:reason()}.
+          {ok, py_nif:stream() | {remote, py_remote_agent:agent(), reference(), Owner :: pid()}, timeout()}
+        | {error, py:reason()}.
 open({Op, {remote, Place, Call}}, Prefetch) ->
     py_remote:open(Op, Prefetch, Place, Call);
 open(Route, _Prefetch) ->
@@ -208,6 +218,14 @@ post({error, _Reason} = Error, _ReplyTo, _Tag) ->
     Error;
 post({_Op, {remote, _Place, _Call}}, _ReplyTo, _Tag) ->
     {error, object_gone}.
+
+%% Of a pool of this node.
+-spec default_timeout(Pool :: atom()) -> timeout().
+default_timeout(Name) ->
+    case py_pool_owner:lookup(Name) of
+        #py_pool{default_timeout = Timeout} -> Timeout;
+        undefined -> infinity
+    end.
 
 %% Whether this process has to stay with a worker of some pool, or of that one.
 -spec is_bound() -> boolean().

@@ -21,8 +21,9 @@
 %% The group of the processes of this module; names of pools are atoms.
 -define(EVERYBODY, {?MODULE, everybody}).
 %% Rows are {{Pool, Node}, UnderWay, Offset, Workers}: UnderWay are the calls from here through `any', Offset
-%% is what that node told less what was under way then. So their sum is its load as far as it can be known
-%% here, and a call whose caller was killed, and is never counted off, is forgotten with the next telling.
+%% what that node had to do besides when it last told. Their sum is its load as far as it can be known here.
+%% What it told may be from before the latest calls got there, so that UnderWay may rightly be more. Only when it
+%% tells everything, that is not believed any more: a call whose caller was killed is counted off by nobody.
 -define(TABLE, ?MODULE).
 -define(UNDER_WAY, 2).
 -define(OFFSET, 3).
@@ -73,7 +74,7 @@ members(Group) ->
 
 %% From a place that differs from choice to choice: two that are equally good are equally often chosen.
 some(Nodes) ->
-    {Back, Front} = lists:split(erlang:unique_integer([positive]) rem length(Nodes), Nodes),
+    {Back, Front} = lists:split(erlang:phash2(make_ref(), length(Nodes)), Nodes),
     Turned = Front ++ Back,
     case lists:member(node(), Nodes) of
         true -> [node() | lists:sublist(lists:delete(node(), Turned), ?MAX_COMPARED - 1)];
@@ -92,7 +93,7 @@ least_of([First | Nodes], Pool) ->
 %% Jobs for each worker.
 load(Pool, Node) ->
     try ets:lookup(?TABLE, {Pool, Node}) of
-        [{_, UnderWay, Offset, Workers}] -> (UnderWay + Offset) / Workers;
+        [{_, UnderWay, Offset, Workers}] -> max(0, UnderWay + Offset) / Workers;
         [] -> 0.0
     catch
         error:badarg -> 0.0
@@ -121,7 +122,8 @@ init([]) ->
     ok = net_kernel:monitor_nodes(true),
     ok = pg:join(?SCOPE, ?EVERYBODY, self()),
     %% Those that were there before this process.
-    Names = [list_to_existing_atom(Name) || Registered <- registered(), "py_pool_" ++ Name <- [atom_to_list(Registered)]],
+    Names = [list_to_existing_atom(Name)
+             || Registered <- registered(), "py_pool_" ++ Name <- [atom_to_list(Registered)]],
     Pools = [Pool || #py_pool{} = Pool <- lists:map(fun py_pool_owner:lookup/1, Names)],
     State = lists:foldl(fun(#py_pool{name = Name, owner = Owner}, Joined) -> joined(Name, Owner, Joined) end,
                         #state{told_all = now_ms() - ?TELL_ALL}, Pools),
@@ -153,8 +155,8 @@ handle_cast(_Request, State) ->
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
 handle_info(look, State) ->
     {noreply, look(State#state{looking = false})};
-handle_info({py_load, Node, Loads}, State) ->
-    lists:foreach(fun({Name, Load}) -> note({Name, Node}, Load) end, Loads),
+handle_info({py_load, Node, What, Loads}, State) ->
+    lists:foreach(fun({Name, Load}) -> note({Name, Node}, Load, What) end, Loads),
     {noreply, State};
 handle_info({'DOWN', Monitor, process, _, _}, #state{pools = Pools, told = Told} = State) ->
     case maps:take(Monitor, Pools) of
@@ -187,13 +189,15 @@ look_later(State) ->
 look(#state{pools = Pools, told = Told, told_all = At} = State) ->
     Now = now_ms(),
     Loads = maps:from_list([{Name, Load} || Name <- maps:values(Pools), {ok, Load} <- [measured(Name)]]),
-    lists:foreach(fun({Name, Load}) -> note({Name, node()}, Load) end, maps:to_list(Loads)),
-    Everything = Now - At >= ?TELL_ALL,
-    case Everything of
-        true -> tell(maps:to_list(Loads)), forget_others();
-        false -> tell([Entry || {Name, Load} = Entry <- maps:to_list(Loads), maps:find(Name, Told) =/= {ok, Load}])
-    end,
-    look_later(State#state{told = Loads, told_all = case Everything of true -> Now; false -> At end}).
+    case Now - At >= ?TELL_ALL of
+        true ->
+            tell(maps:to_list(Loads), all),
+            forget_others(),
+            look_later(State#state{told = Loads, told_all = Now});
+        false ->
+            tell([Entry || {Name, Load} = Entry <- maps:to_list(Loads), maps:find(Name, Told) =/= {ok, Load}], changed),
+            look_later(State#state{told = Loads})
+    end.
 
 measured(Name) ->
     case py_pool:stats(Name) of
@@ -204,25 +208,25 @@ measured(Name) ->
             Error
     end.
 
-note(Key, {Jobs, Workers}) ->
+note(Key, {Jobs, Workers}, What) ->
     case ets:lookup(?TABLE, Key) of
         [{_, UnderWay, _, _}] ->
-            _ = ets:update_element(?TABLE, Key, [{?OFFSET, Jobs - UnderWay}, {?WORKERS, Workers}]),
+            _ = ets:update_element(?TABLE, Key, [{?OFFSET, max(0, Jobs - UnderWay)}, {?WORKERS, Workers}]),
+            %% Callers count at the same time.
+            _ = What =:= all andalso UnderWay > Jobs
+                andalso ets:update_counter(?TABLE, Key, {?UNDER_WAY, Jobs - UnderWay}),
             ok;
         [] ->
             true = ets:insert(?TABLE, {Key, 0, Jobs, Workers}),
             ok
     end.
 
-%% A node that does not take the message now is told again.
-tell([]) ->
+%% This node too. One that does not take the message now is told again.
+tell([], _What) ->
     ok;
-tell(Loads) ->
-    lists:foreach(fun(Node) when Node =/= node() ->
-                          _ = erlang:send({?MODULE, Node}, {py_load, node(), Loads}, [noconnect, nosuspend]),
-                          ok;
-                     (_Self) ->
-                          ok
+tell(Loads, What) ->
+    lists:foreach(fun(Node) ->
+                          _ = erlang:send({?MODULE, Node}, {py_load, node(), What, Loads}, [noconnect, nosuspend])
                   end, members(?EVERYBODY)).
 
 %% Rows of pools that have stopped on nodes that go on.

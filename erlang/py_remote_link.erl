@@ -1,7 +1,8 @@
 %% Stands on the caller's node for the caller's agent on another one: it starts the agent, and ends when the
 %% agent does, for the same reason. The caller monitors this process instead of the agent, because signals to
 %% another node, as a monitor is, may hold their sender up while the connection is busy or the node hangs.
-%% No call goes through it, only word of calls that were given up, where the caller cannot send it at once. It ends with the caller, and the agent ends with it.
+%% No call goes through it, only word of calls that were given up, where the caller cannot send it at once. It
+%% ends with the caller, and the agent ends with it.
 -module(py_remote_link).
 
 -export([start/3, init/4]).

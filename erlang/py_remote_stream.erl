@@ -83,7 +83,7 @@ demand(#py_stream{timeout = Timeout} = Stream, Count) ->
 -spec close(#py_stream{}) -> ok | {error, not_owner}.
 close(#py_stream{handle = {remote, Agent, Id, Owner}}) when Owner =:= self() ->
     _ = erase(?GIVEN_UP(Id)),
-    case py_remote:ask(Agent, {stream, Id, [], close}, ?CLOSING) of
+    case py_remote_agent:ask(Agent, {stream, Id, [], close}, ?CLOSING) of
         {answer, {error, not_owner} = Error} -> Error;
         _ -> ok
     end;
@@ -103,21 +103,27 @@ step({_, To} = Agent, Id, Question, Timeout) ->
     Objects = py_remote_objects:in(Question),
     case py_remote_objects:same_node(Objects) of
         Where when Where =:= none; Where =:= {node, node(To)} ->
-            case py_remote:ask(Agent, {stream, Id, Objects, Question}, patient(Timeout)) of
+            case py_remote_agent:ask(Agent, {stream, Id, Objects, Question}, patient(Timeout)) of
                 {answer, Answer} ->
                     Answer;
                 {error, _} = Error ->
                     Error;
                 gone ->
-                    %% An agent with open streams does not end by itself.
-                    {error, {nodedown, node(To)}};
+                    {error, ended(node(To))};
                 timeout ->
                     _ = put(?GIVEN_UP(Id), true),
-                    ok = py_remote:tell(Agent, {py_give_up, Id}),
+                    ok = py_remote_agent:tell(Agent, {py_give_up, Id}),
                     {error, timeout}
             end;
         _ ->
             {error, object_gone}
+    end.
+
+%% An agent with open streams does not end by itself.
+ended(Node) ->
+    case lists:member(Node, nodes(connected)) of
+        true -> closed;
+        false -> {nodedown, Node}
     end.
 
 patient(infinity) -> infinity;

@@ -12,7 +12,7 @@ groups() ->
     [{one_node, [], [same_answers, traceback, values, big_values, terms_that_only_erlang_knows, many_callers,
                      binding, binding_ends_with_the_process, certain_worker, bad_arguments, other_pools,
                      default_timeout_is_of_the_pool_there, timeout, timeout_in_the_queue, late_answers,
-                     async, async_in_flight, async_cancel, async_refused, own_node, agents_end,
+                     async, async_in_flight, async_cancel, async_refused, own_node, agents_end, idle_agents,
                      killed_agent, unknown_nodes]},
      {own_nodes, [], [hung_node, no_application, application_stops, pool_stops, another_version]}].
 
@@ -75,7 +75,8 @@ traceback(Config) ->
         Opts = #{node => Node, traceback => true},
         ok = py:exec("def inner(): raise ValueError('no')\ndef outer(): inner()", Opts),
         {error, {'ValueError', "no", Frames}} = py:call('__main__', outer, [], #{}, Opts),
-        ?assertEqual([<<"inner">>, <<"outer">>], lists:sort([iolist_to_binary(Function) || {_, _, Function} <- Frames])),
+        Functions = [iolist_to_binary(Function) || {_, _, Function} <- Frames],
+        ?assertEqual([<<"inner">>, <<"outer">>], lists:sort(Functions)),
         ?assertMatch({error, {'ValueError', "no"}}, py:call('__main__', outer, [], #{}, #{node => Node}))
     end).
 
@@ -184,7 +185,8 @@ other_pools(Config) ->
         ?assertMatch({error, {'NameError', _}}, py:eval("here", #{}, #{node => Node})),
         ok = py_nodes_test:on(Node, py_pool, stop, [elsewhere]),
         ?assertEqual({error, {no_pool, elsewhere}}, py:eval("1", #{}, #{node => Node, pool => elsewhere})),
-        ?assertEqual({error, {no_pool, elsewhere}}, py_stream:open({eval, "1", #{}}, #{node => Node, pool => elsewhere})),
+        ?assertEqual({error, {no_pool, elsewhere}},
+                     py_stream:open({eval, "1", #{}}, #{node => Node, pool => elsewhere})),
         ?assertEqual({ok, 1}, py:eval("1", #{}, #{node => Node}))
     end).
 
@@ -259,7 +261,9 @@ hung_node(_Config) ->
                             fun() -> py_stream:next(Stream) end,
                             fun() -> py_stream:open({eval, "[]", #{}}, #{node => Node, timeout => 100}) end,
                             %% Somebody who has no agent there.
-                            fun() -> py_test:in_process(fun() -> py:eval("1", #{}, #{node => Node, timeout => 100}) end) end]]
+                            fun() -> py_test:in_process(fun() ->
+                                py:eval("1", #{}, #{node => Node, timeout => 100})
+                            end) end]]
         after
             py_nodes_test:resume(Hung)
         end,
@@ -315,8 +319,9 @@ async_cancel(Config) ->
 
 async_refused(Config) ->
     on_node(Config, fun(Node) ->
-        ?assertEqual({error, {no_pool, nowhere}}, py:await(py:call_async(m, f, [], #{}, #{node => Node, pool => nowhere}))),
-        ?assertEqual({error, {nodedown, 'no@127.0.0.1'}}, py:await(py:call_async(m, f, [], #{}, #{node => 'no@127.0.0.1'})))
+        Await = fun(Opts) -> py:await(py:call_async(m, f, [], #{}, Opts)) end,
+        ?assertEqual({error, {no_pool, nowhere}}, Await(#{node => Node, pool => nowhere})),
+        ?assertEqual({error, {nodedown, 'no@127.0.0.1'}}, Await(#{node => 'no@127.0.0.1'}))
     end).
 
 own_node(_Config) ->
@@ -347,6 +352,36 @@ killed_agent(Config) ->
         ?assertEqual({error, cancelled}, py:await(Ref)),
         ?assertEqual({ok, 1}, py:eval("1", #{}, #{node => Node}))
     end).
+
+%% An agent that has been idle for long has ended; its caller need not know. One that a binding lives in stays.
+idle_agents(Config) ->
+    on_node(Config, fun(Node) ->
+        {ok, 1} = py:eval("1", #{}, #{node => Node}),
+        idle(Node, 0),
+        ?assertEqual({ok, 2}, py:eval("2", #{}, #{node => Node})),
+        idle(Node, 0),
+        ?assertEqual({ok, 3}, py:await(py:call_async(builtins, abs, [-3], #{}, #{node => Node}))),
+        idle(Node, 0),
+        ?assertEqual({ok, [4]}, py:stream_eval("[4]", #{}, #{node => Node})),
+        {ok, Object} = py:eval("object()", #{}, #{node => Node}),
+        idle(Node, 1),
+        ?assertMatch({ok, _}, py:call(Object, '__repr__', [])),
+        ok = py:release(Object),
+        ok = py:exec("v = 5", #{node => Node}),
+        idle(Node, 1),
+        ?assertEqual({ok, 5}, py:eval("v", #{}, #{node => Node}))
+    end).
+
+%% Makes the time pass for the agents there, of which Left are left then.
+idle(Node, Left) ->
+    [begin
+         Agent ! timeout,
+         State = py_nodes_test:on(Node, sys, get_state, [Agent]),
+         [Timer] = [Field || Field <- tuple_to_list(State), is_reference(Field),
+                             is_integer(py_nodes_test:on(Node, erlang, read_timer, [Field]))],
+         Agent ! {timeout, Timer, idle}
+     end || Agent <- py_nodes_test:agents(Node)],
+    py_test:wait_until(fun() -> length(py_nodes_test:agents(Node)) =:= Left end, 3000).
 
 unknown_nodes(Config) ->
     on_node(Config, fun(_Node) ->
@@ -411,9 +446,9 @@ pool_stops(_Config) ->
 %% A node whose agents speak another version says so.
 another_version(_Config) ->
     Peer = {_, Node} = py_nodes_test:start_bare(),
-    Source = [{attribute, 1, module, py_agent}, {attribute, 1, export, [{start, 3}]},
-              {function, 1, start, 3, [{clause, 1, [{var, 1, '_'}, {var, 1, '_'}, {var, 1, '_'}], [],
-                                        [{tuple, 1, [{atom, 1, error}, {tuple, 1, [{atom, 1, version}, {integer, 1, 99}]}]}]}]}],
+    Clause = "start(_, _, _) -> {error, {version, 99}}.",
+    Source = [begin {ok, Tokens, _} = erl_scan:string(Line), {ok, Form} = erl_parse:parse_form(Tokens), Form end
+              || Line <- ["-module(py_agent).", "-export([start/3]).", Clause]],
     {ok, py_agent, Code} = compile:forms(Source),
     {module, py_agent} = py_nodes_test:on(Node, code, load_binary, [py_agent, "py_agent.beam", Code]),
     py_test:in_process(fun() ->
