@@ -15,16 +15,20 @@
               "        total += i * i % 7\n"
               "    return time.thread_time() - began\n").
 
-%% -extra shared|subinterpreter|process ...   (all that this Python and this build have, without)
+%% -extra --isolation shared|subinterpreter|process ...   (all of them without)
 main() ->
     bench:start(),
-    Kinds = case init:get_plain_arguments() of
+    Kinds = case kinds(init:get_plain_arguments()) of
         [] -> [shared, subinterpreter, process];
-        Names -> [list_to_atom(Name) || Name <- Names]
+        Asked -> Asked
     end,
     bench:title("Two CPU-bound calls on two workers, median of ~b rounds", [?ROUNDS]),
     bench:table(["isolation", "parallel", "one after the other", "at once", "cores", "ratio", "expected"],
                 [row(Kind) || Kind <- Kinds]).
+
+kinds(["--isolation", Kind | Others]) -> [list_to_atom(Kind) | kinds(Others)];
+kinds([_ | Others]) -> kinds(Others);
+kinds([]) -> [].
 
 row(Kind) ->
     case py_pool:start(bench_parallel, #{isolation => Kind, num_workers => 2}) of

@@ -141,7 +141,7 @@ gil(Workers, Inside) ->
 
 many_nodes() ->
     bench:title("Which node: 10 nodes of 4 workers, 80% busy; wait in ms, mean / 99% (simulated)", []),
-    Choices = [random, least, least_corrected, two_corrected, home],
+    Choices = [random, least, least_corrected, two_corrected, home_least, home_two],
     bench:table(["told every, service, callers" | [atom_to_list(Choice) || Choice <- Choices]],
                 [[io_lib:format("~b ms, ~b ms, ~b", [Every, Service, Callers])
                   | [many_nodes(Choice, float(Every), float(Service), Callers) || Choice <- Choices]]

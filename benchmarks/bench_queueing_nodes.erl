@@ -9,14 +9,14 @@
 %% (calls in the pool) every `every'; who chooses is one of `callers' nodes, any with the
 %% same chance, and knows what was told, and which of its own calls began and ended since.
 %%
-%% `choice': random; least (of all, as told); least_corrected (as told, and what this
-%% caller knows of its own calls, which is what `node => any' does); two, two_corrected (the same of two nodes
-%% at random); home (the caller's own while it has an idle worker, which is no old news, and else two_corrected).
+%% `choice': random; least (of all, as told); least_corrected (as told, and what this caller knows of its own
+%% calls); two, two_corrected (the same of two nodes at random); home_least, home_two (the caller's own while it
+%% has an idle worker, which is no old news, and else as corrected; the former is what `node => any' does).
 -type opts() :: #{nodes := pos_integer(), workers := pos_integer(), callers := pos_integer(),
                   load := float(), service := float(), every := float(),
                   choice := choice(), calls => pos_integer()}.
 
--type choice() :: random | least | least_corrected | two | two_corrected | home.
+-type choice() :: random | least | least_corrected | two | two_corrected | home_least | home_two.
 
 -record(sim, {opts, random, now = 0.0, next_told = 0.0, told, sent = #{}, pools, busy = gb_sets:new(), times = []}).
 
@@ -80,15 +80,17 @@ count(Caller, Node, Change, #sim{sent = Sent} = Sim) ->
 choose(Caller, #sim{opts = Opts, told = Told, sent = Sent, random = Random} = Sim) ->
     #{choice := Choice, nodes := Nodes, workers := Workers} = Opts,
     Load = fun(Node) ->
-               map_get(Node, Told) + case lists:member(Choice, [least_corrected, two_corrected, home]) of
+               map_get(Node, Told) + case lists:member(Choice, [least_corrected, two_corrected, home_least, home_two]) of
                                          true -> maps:get({Caller, Node}, Sent, 0);
                                          false -> 0
                                      end
            end,
     {Node, After} = case Choice of
                         random -> rand:uniform_s(Nodes, Random);
-                        home when element(1, map_get(Caller, Sim#sim.pools)) < Workers -> {Caller, Random};
-                        _ when Choice =:= least; Choice =:= least_corrected -> of_all(Nodes, Random, Load);
+                        _ when Choice =:= home_least orelse Choice =:= home_two,
+                               element(1, map_get(Caller, Sim#sim.pools)) < Workers -> {Caller, Random};
+                        _ when Choice =:= least; Choice =:= least_corrected; Choice =:= home_least ->
+                            of_all(Nodes, Random, Load);
                         _ -> of_two(Nodes, Random, Load)
                     end,
     {Node, Sim#sim{random = After}}.

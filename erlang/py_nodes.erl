@@ -56,13 +56,26 @@ scope() ->
 join(Pool, Owner) ->
     gen_server:cast(?MODULE, {join, Pool, Owner}).
 
-%% The least loaded node that runs the pool, without those in Tried. This one, if it is as good as any.
+%% The node to send a call to, without those in Tried: this one while it has an idle worker, which nobody needs to
+%% be told; else the least loaded. Of nodes that all choose the least loaded by what they were told, all choose the
+%% same: with calls that are short against the time between two tellings that is worse than chance
+%% (docs/scale.md), and this keeps it to what overflows.
 -spec least(Pool :: atom(), Tried :: [node()]) -> {ok, node()} | none.
 least(Pool, Tried) ->
     case lists:usort(members(Pool)) -- Tried of
         [] -> none;
         [Node] -> {ok, Node};
-        Nodes -> {ok, least_of(some(Nodes), Pool)}
+        Nodes ->
+            case lists:member(node(), Nodes) andalso has_room(Pool) of
+                true -> {ok, node()};
+                false -> {ok, least_of(some(Nodes), Pool)}
+            end
+    end.
+
+has_room(Pool) ->
+    case measured(Pool) of
+        {ok, {Jobs, Workers}} -> Jobs < Workers;
+        {error, _} -> false
     end.
 
 members(Group) ->

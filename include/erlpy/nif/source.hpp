@@ -184,6 +184,8 @@ class walker {
     if (arity == 2 && (all[0] == context_.names.py_object || all[0] == context_.names.generator)) {
       object_ref object{0, 0, all[0] == context_.names.generator};
       if (context_.resolve(env_, all[1], object)) return to.object(object);
+      if (context_.objects != nullptr && enif_is_ref(env_, all[1]))
+        throw conversion_error(fault::object_gone, "the object lives on another node");
     }
     const walk_guard::level inside(guard_);
     auto builder = to.tuple(all.size());

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -67,8 +68,11 @@ class stats_writer {
 
   template <std::size_t N>
   [[nodiscard]] ERL_NIF_TERM map(const std::array<pair, N>& entries) const noexcept {
-    ERL_NIF_TERM result = enif_make_new_map(env_);
-    for (const auto& [key, value] : entries) (void)enif_make_map_put(env_, result, key, value, &result);
+    std::array<ERL_NIF_TERM, N> keys{};
+    std::array<ERL_NIF_TERM, N> values{};
+    for (std::size_t i = 0; i < N; ++i) std::tie(keys[i], values[i]) = entries[i];
+    ERL_NIF_TERM result{};
+    (void)enif_make_map_from_arrays(env_, keys.data(), values.data(), N, &result);  // the keys differ
     return result;
   }
 

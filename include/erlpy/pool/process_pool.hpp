@@ -191,7 +191,7 @@ class process_pool final : public worker_pool {
     });
   }
 
-  void add_stats(pool_stats&) override {}
+  void add_stats(pool_stats& stats) override { stats.parallel = true; }
 
   // Leaving -------------------------------------------------------------------------------------------
 
