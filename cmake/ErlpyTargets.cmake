@@ -6,6 +6,10 @@ function(erlpy_own_target target)
   if(ERLPY_WARNINGS_AS_ERRORS)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
+  # It warns of what its guesses at the targets of virtual calls would do, where they are wrong.
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 16)
+    target_compile_options(${target} PRIVATE -fno-devirtualize-speculatively)
+  endif()
   if(ERLPY_SANITIZE)
     target_compile_options(${target} PRIVATE
       -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)

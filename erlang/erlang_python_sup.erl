@@ -1,5 +1,5 @@
-%% The top supervisor: what is known of other nodes, the pools that py_pool:start/2
-%% adds, and the pool `default', which the application environment describes.
+%% The top supervisor: what is known of other nodes, the pools, and the relays of
+%% py_pool:request/1.
 -module(erlang_python_sup).
 -behaviour(supervisor).
 
@@ -15,6 +15,7 @@ start_link() ->
 
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init([]) ->
+    ok = py_pools_sup:new_table(),
     Flags = #{strategy => one_for_one, intensity => 3, period => 10},
     Pools = #{id => py_pools_sup,
               start => {py_pools_sup, start_link, []},
@@ -28,4 +29,4 @@ init([]) ->
               start => {py_nodes_sup, start_link, []},
               type => supervisor,
               shutdown => infinity},
-    {ok, {Flags, [Nodes, Pools, Relays, py_pool:child_spec(default, #{})]}}.
+    {ok, {Flags, [Nodes, Pools, Relays]}}.

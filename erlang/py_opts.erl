@@ -2,7 +2,7 @@
 %% when nobody says.
 -module(py_opts).
 
--export([none/0, call/2, stream/4, timeout/2, pool/1, defaults/0]).
+-export([none/0, call/2, stream/4, timeout/2, pool/1, is_known/1, defaults/0]).
 -export_type([call/0, local/0, pool/0]).
 
 %% Pool name, worker (with the position of the argument that asked for it), time
@@ -132,6 +132,11 @@ defaults() ->
       stack_size => 67108864,
       max_depth => 10000,
       memory_limit => infinity}.
+
+%% Whether the application environment may have such a key.
+-spec is_known(atom()) -> boolean().
+is_known(included_applications) -> true;  % it is in every environment
+is_known(Key) -> is_map_key(Key, known()).
 
 known() ->
     (defaults())#{max_abandoned => [], python => []}.

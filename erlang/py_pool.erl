@@ -1,11 +1,12 @@
 %% @doc Pools of Python workers: start them here, or put `child_spec/2' into a
 %% supervisor of your own. The application's own pool is `default'.
 %%
-%% Options: `num_workers', `max_queue' (calls waiting at one worker), `grace'
-%% (milliseconds that a call gets to end after its time-out), `max_abandoned'
-%% (threads that never ended, at most), `default_timeout', `python', `python_path',
-%% `preload', `stack_size' (bytes), `max_depth' (of nested values), `isolation'
-%% (`shared'). What is not given is as in the application environment.
+%% Options: `isolation' (`shared', `subinterpreter', `process'), `num_workers',
+%% `max_queue' (calls waiting at one worker), `grace' (milliseconds that a call gets to
+%% end after its time-out), `max_abandoned' (threads that never ended, at most),
+%% `default_timeout', `python', `python_path', `preload', `stack_size' (bytes),
+%% `max_depth' (of nested values), `memory_limit' (bytes, of a process). What is not
+%% given is as in the application environment.
 -module(py_pool).
 
 -include("py_pool.hrl").
@@ -40,7 +41,9 @@
                    objects := non_neg_integer(),
                    streams := non_neg_integer(),
                    busy_us := non_neg_integer(),
-                   gil_stalled := boolean()}.
+                   gil_stalled := boolean(),
+                   parallel := boolean(),
+                   leaked_interpreters := non_neg_integer()}.
 
 -type worker_stats() :: #{index := pos_integer(),
                           state := down | starting | idle | busy | stuck,
@@ -69,9 +72,9 @@ start(Name, Opts) ->
 %% that supervisor's to stop: `{error, supervised}'.
 -spec stop(Name :: atom()) -> ok | {error, {no_pool, atom()} | supervised}.
 stop(Name) when is_atom(Name) ->
-    case py_pools_sup:stop_pool(Name) of
+    case Name =/= default andalso py_pools_sup:stop_pool(Name) of
         ok -> ok;
-        {error, not_found} ->
+        _ ->
             case running(Name) of
                 undefined -> {error, {no_pool, Name}};
                 _ -> {error, supervised}
@@ -99,6 +102,8 @@ child_spec(Name, Opts) ->
 %% `abandoned' the threads that were replaced and still run, `objects' the Python
 %% objects that Erlang holds, `streams' the generators that are open, `busy_us' the microseconds spent in calls.
 %% `gil_stalled': C code keeps the GIL, and nothing of Python runs until it returns.
+%% `parallel': the workers run Python code at the same time. `leaked_interpreters': those
+%% of this VM that could not be ended.
 -spec stats(Name :: atom()) -> {ok, stats()} | {error, {no_pool, atom()}}.
 stats(Name) when is_atom(Name) ->
     case running(Name) of

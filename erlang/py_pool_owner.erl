@@ -23,7 +23,42 @@
 -spec start_link(atom(), py_pool_sup:config()) -> {ok, pid()} | ignore | {error, term()}.
 start_link(Name, Config) ->
     Registered = list_to_atom("py_pool_" ++ atom_to_list(Name)),
-    gen_server:start_link({local, Registered}, ?MODULE, {Name, Config}, []).
+    case gen_server:start_link({local, Registered}, ?MODULE, {Name, Config}, []) of
+        {error, {already_started, Other}} = Taken ->
+            case has_ended(Other) of
+                true -> start_link(Name, Config);
+                false -> Taken
+            end;
+        Started ->
+            Started
+    end.
+
+%% Whether the name is free after all. A pool whose supervisor was killed, or is ending,
+%% keeps its name until it has ended: that is waited for, stop_time/1 at most.
+has_ended(Other) ->
+    case process_info(Other, dictionary) of
+        undefined ->
+            true;
+        {dictionary, Dictionary} ->
+            case {lists:keyfind('$initial_call', 1, Dictionary), lists:keyfind('$ancestors', 1, Dictionary)} of
+                {{_, {?MODULE, init, 1}}, {_, [Supervisor | _]}} when Supervisor =/= self() ->
+                    has_ended(Other, Supervisor);
+                _ ->
+                    false
+            end
+    end.
+
+%% A supervisor that is ending answers nothing.
+has_ended(Other, Supervisor) ->
+    try supervisor:count_children(Supervisor) of
+        _ -> false
+    catch
+        exit:_ ->
+            Monitor = erlang:monitor(process, Other),
+            receive
+                {'DOWN', Monitor, process, Other, _} -> true
+            end
+    end.
 
 %% Without a process in the way: what is found may have stopped meanwhile.
 -spec lookup(atom()) -> #py_pool{} | undefined.
@@ -39,7 +74,11 @@ worker_started(Owner, Index) ->
 %% then does not start either; `later': it is for the supervisor to try again.
 -spec worker_failed(Owner :: pid(), Reason :: term()) -> first | later.
 worker_failed(Owner, Reason) ->
-    gen_server:call(Owner, {worker_failed, Reason}, infinity).
+    try
+        gen_server:call(Owner, {worker_failed, Reason}, infinity)
+    catch
+        exit:_ -> first  % the pool ends already
+    end.
 
 %% Returns when all workers have started, or one has failed to: with its reason.
 -spec await_start(Owner :: pid()) -> ok | {error, term()}.

@@ -3,7 +3,7 @@
 -module(py_pool_sup).
 -behaviour(supervisor).
 
--export([start_link/2, config/1, start_async/2, await_end/1, owner/1, root_cause/1, init/1]).
+-export([start_link/2, config/1, start_async/2, await_end/1, owner/1, root_cause/1, label/1, init/1]).
 
 -export_type([config/0]).
 
@@ -43,8 +43,11 @@ config(Opts) ->
                 {ok, Program} -> {ok, Config#{program => Program}};
                 {error, Reason} -> {error, Reason}
             end;
-        {ok, Config} ->
-            {ok, Config#{program => none}};
+        {ok, #{python := Python} = Config} ->
+            case py_program:check(Python) of
+                ok -> {ok, Config#{program => none}};
+                {error, Reason} -> {error, Reason}
+            end;
         {error, Reason} ->
             {error, Reason}
     end.
@@ -84,8 +87,15 @@ root_cause({shutdown, Reason}) -> root_cause(Reason);
 root_cause({failed_to_start_child, _Id, Reason}) -> root_cause(Reason);
 root_cause(Reason) -> Reason.
 
+%% What observer shows of the calling process where it has no name; from OTP 27 on.
+-spec label(term()) -> ok.
+label(Label) ->
+    _ = erlang:function_exported(proc_lib, set_label, 1) andalso apply(proc_lib, set_label, [Label]),
+    ok.
+
 -spec init({atom(), config()}) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init({Name, #{grace := Grace, num_workers := Size} = Config}) ->
+    ok = label({?MODULE, Name}),
     Flags = #{strategy => rest_for_one, intensity => 3, period => 10, auto_shutdown => any_significant},
     Owner = #{id => py_pool_owner,
               start => {py_pool_owner, start_link, [Name, Config]},

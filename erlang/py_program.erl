@@ -1,7 +1,7 @@
 %% The program of worker processes: which one goes with a Python, how one is started, what its end means.
 -module(py_program).
 
--export([find/1, start/2, describe/1]).
+-export([find/1, check/1, start/2, describe/1]).
 
 %% As cmake/ErlpyPython.cmake asks it.
 -define(VERSION_CODE, "import sys, sysconfig; print('%d.%d' % sys.version_info[:2] + "
@@ -21,6 +21,23 @@ find(Python) ->
         {error, Why} -> {error, {'RuntimeError', "cannot run " ++ Shown ++ ": " ++ Why}}
     end.
 
+%% Whether a Python interpreter can be the one of this VM (<<>>: the one that this application was built with).
+-spec check(Python :: binary()) -> ok | {error, {'RuntimeError', string()}}.
+check(<<>>) ->
+    ok;
+check(Python) ->
+    Shown = unicode:characters_to_list(Python),
+    Mine = unicode:characters_to_list(py_nif:python_abi()),
+    case version(Python) of
+        {ok, Mine} ->
+            ok;
+        {ok, Version} ->
+            {error, {'RuntimeError', Shown ++ " is Python " ++ Version ++ ", and this application was built for Python "
+                     ++ Mine ++ "; build it with PYTHON=" ++ Shown ++ " ./scripts/build, or use isolation process"}};
+        {error, Why} ->
+            {error, {'RuntimeError', "cannot run " ++ Shown ++ ": " ++ Why}}
+    end.
+
 program(Version, Command) ->
     Program = filename:join(priv(), "erlpy_worker-" ++ Version),
     case filelib:is_regular(Program) of
@@ -35,11 +52,18 @@ priv() ->
     end.
 
 version(Python) ->
-    try open_port({spawn_executable, Python},
+    try open_port({spawn_executable, executable(Python)},
                   [{args, ["-c", ?VERSION_CODE]}, exit_status, binary, stderr_to_stdout, in]) of
         Port -> collect(Port, <<>>, erlang:monotonic_time(millisecond) + ?VERSION_TIME)
     catch
         error:Reason -> {error, file:format_error(Reason)}
+    end.
+
+%% A name without a directory is looked for where commands are.
+executable(Python) ->
+    case filename:basename(Python) =:= Python andalso os:find_executable(unicode:characters_to_list(Python)) of
+        false -> Python;
+        Found -> Found
     end.
 
 collect(Port, Said, Deadline) ->
@@ -63,11 +87,19 @@ collect(Port, Said, Deadline) ->
 start(Program, Said) ->
     try open_port({spawn_executable, Program}, [exit_status, binary, nouse_stdio]) of
         Port ->
-            %% It may have ended by now: then its exit status says so.
-            _ = (catch port_command(Port, Said)),
+            ok = tell(Port, Said),
             {ok, Port}
     catch
         error:Reason -> {error, unicode:characters_to_binary(file:format_error(Reason))}
+    end.
+
+%% It may have ended by now: then its exit status says so.
+tell(Port, Said) ->
+    try
+        true = port_command(Port, Said),
+        ok
+    catch
+        error:badarg -> ok
     end.
 
 %% What an exit status says.

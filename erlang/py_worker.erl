@@ -29,6 +29,7 @@ start_link(Name, Index) ->
 
 -spec init({atom(), pos_integer()}) -> {ok, #state{}} | {stop, {shutdown, term()}}.
 init({Name, Index}) ->
+    ok = py_pool_sup:label({?MODULE, Name, Index}),
     case py_pool_owner:lookup(Name) of
         #py_pool{native = Native, owner = Owner, program = Program} ->
             case py_nif:pool_start_worker(Native, Index) of

@@ -10,6 +10,7 @@ start_link(Name, Size) ->
 
 -spec init({atom(), pos_integer()}) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init({Name, Size}) ->
+    ok = py_pool_sup:label({?MODULE, Name}),
     Flags = #{strategy => one_for_one, intensity => 5 + Size, period => 10},
     Workers = [#{id => {py_worker, Index},
                  start => {py_worker, start_link, [Name, Index]},

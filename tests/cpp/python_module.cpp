@@ -47,7 +47,7 @@ class text_bytes final : public erlpy::shared_bytes {
 };
 
 [[nodiscard]] ref make(erlpy::opaque_kind kind, const char* name, int& alive) {
-  return python::make_term(world::get().types(), std::make_shared<named_term>(kind, name, alive));
+  return python::make_term(world::get().types(), kind, std::make_shared<named_term>(kind, name, alive));
 }
 
 }  // namespace
@@ -135,15 +135,17 @@ TEST_CASE("a buffer is read-only, lives as long as its views, and is known again
   CHECK(alive == 0);
 }
 
-TEST_CASE("an interpreter may have the module made again, as a second host would") {
+TEST_CASE("an interpreter has one module, and a module of another maker gives way") {
   world::get();
-  run("import erlang\nfirst = erlang");
-  {
-    const python::erlang_types again = python::install_erlang_module();
-    CHECK(truth("__import__('sys').modules['erlang'] is not first"));
-    CHECK(again.pid.get() != world::get().types().pid.get());
+  run("import sys, types, erlang\nfirst = erlang");
+  CHECK(python::install_erlang_module().pid.get() == world::get().types().pid.get());
+  CHECK(truth("sys.modules['erlang'] is first"));
+  for (const char* const other : {"types.ModuleType('erlang')", "types.SimpleNamespace(Term=int)", "None"}) {
+    run(std::string("sys.modules['erlang'] = ") + other);
+    CHECK(python::install_erlang_module().pid.get() != world::get().types().pid.get());
+    CHECK(truth("sys.modules['erlang'] is not first and sys.modules['erlang'].Pid is not first.Pid"));
   }
-  run("import sys\nsys.modules['erlang'] = first");
+  run("sys.modules['erlang'] = first");
 }
 
 TEST_CASE("each sub-interpreter has types of its own") {

@@ -11,6 +11,7 @@ least() ->
       "docs/types.md" => #{"erlang" => 4, table => 4},
       "docs/streaming.md" => #{"erlang" => 20, "elixir" => 6, "cpp" => 2, "python" => 2, "text" => 3, table => 1},
       "docs/errors-and-timeouts.md" => #{"erlang" => 8, table => 2},
+      "docs/pools.md" => #{"erlang" => 10, "elixir" => 1, "bash" => 1, table => 2},
       "docs/scale.md" => #{"erlang" => 4, "bash" => 1, "text" => 12},
       "docs/internals.md" => #{"bash" => 1},
       "docs/decisions.md" => #{}}.

@@ -17,7 +17,9 @@ case_no_worker_has_a_gil() ->
     [?assertEqual({ok, false}, py:eval(Ask, #{}, #{worker => N})) || N <- lists:seq(1, length(Workers))],
     {ok, 1} = py:eval(<<"__import__('asyncio').sleep(0, 1)">>),
     {ok, [1]} = py:stream_eval(<<"iter([1])">>),
-    ?assertEqual({ok, false}, py:eval(Ask)).
+    ?assertEqual({ok, false}, py:eval(Ask)),
+    {ok, #{parallel := Parallel}} = py_pool:stats(default),
+    ?assert(Parallel).
 
 %% Each of two spins until the other is there. With a GIL that nobody is made to give up, the first would
 %% spin alone until its time is over.

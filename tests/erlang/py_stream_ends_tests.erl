@@ -9,13 +9,20 @@
 ends_test_() ->
     py_stream_test:cases(?MODULE, 120).
 
-%% `guarded' gives integers, and from `stuck_at' on nothing any more. What it notes is
-%% kept in the interpreter, beyond its pool. Every wait is short, so that an interrupt
-%% finds its way.
-source() -> "
-import asyncio, builtins, threading, time
+%% `guarded' gives integers, and from `stuck_at' on nothing any more. What it notes is in
+%% the namespace, and in the file of that name (if any), beyond its pool and its process.
+%% Every wait is short, so that an interrupt finds its way.
+source(Notes) -> "
+import asyncio, threading, time
 
-builtins.ends = []
+ends = []
+notes = '" ++ Notes ++ "'
+
+def note():
+    ends.append(threading.get_ident())
+    if notes:
+        with open(notes, 'a') as file:
+            file.write('%d\\n' % threading.get_ident())
 
 def guarded(stuck_at=None, hang=0):
     n = 0
@@ -29,7 +36,7 @@ def guarded(stuck_at=None, hang=0):
                 time.sleep(hang)
     finally:
         time.sleep(0.02)
-        builtins.ends.append(threading.get_ident())
+        note()
 
 async def aguarded(stuck_at=None, hang=0):
     n = 0
@@ -43,7 +50,7 @@ async def aguarded(stuck_at=None, hang=0):
                 await asyncio.sleep(hang)
     finally:
         await asyncio.sleep(0.02)
-        builtins.ends.append(threading.get_ident())
+        note()
 
 def stuck_on_send():
     try:
@@ -56,7 +63,7 @@ def stuck_on_send():
                 while True:
                     time.sleep(0.001)
     finally:
-        builtins.ends.append(threading.get_ident())
+        note()
 
 def stuck_before_it_starts():
     while True:
@@ -64,7 +71,19 @@ def stuck_before_it_starts():
 ".
 
 define() ->
-    ok = py:exec(source(), ?WORKER).
+    define("").
+
+define(Notes) ->
+    ok = py:exec(source(Notes), ?WORKER).
+
+noted(Notes) ->
+    case file:read_file(Notes) of
+        {ok, Lines} -> [binary_to_integer(Line) || Line <- binary:split(Lines, <<"\n">>, [global, trim])];
+        {error, enoent} -> []
+    end.
+
+notes() ->
+    filename:join(py_test:tmp_dir(), "notes").
 
 open(Fun, KwArgs) ->
     open(Fun, KwArgs, #{}).
@@ -258,7 +277,7 @@ case_held_and_collected() ->
 case_many_dropped() ->
     define(),
     Thread = thread(),
-    ok = py:exec("def quick():\n    try:\n        yield 1\n    finally:\n        ends.append(threading.get_ident())", ?WORKER),
+    ok = py:exec("def quick():\n    try:\n        yield 1\n    finally:\n        note()", ?WORKER),
     py_test:in_process(fun() ->
         [begin {ok, 1} = py_stream:next(open(quick, #{})) end || _ <- lists:seq(1, 500)]
     end),
@@ -397,15 +416,21 @@ race(_Stream, _N, _Timeout) ->
 
 %% The pool stops -----------------------------------------------------------------------
 
-%% What the streams of a pool have noted, from another pool; and that thread.
+%% The `finally' of the pool's stream runs once, on its thread.
 in_pool(Fun) ->
+    in_pool(Fun, fun(Notes, Thread) ->
+        py_test:wait_until(fun() -> noted(Notes) =/= [] end, 3000),
+        ?assertEqual([Thread], noted(Notes))
+    end).
+
+in_pool(Fun, Ran) ->
     py_test:with_pool(#{num_workers => 1}, fun(Pool) ->
         Opts = #{pool => Pool},
-        ok = py:exec(source(), Opts),
+        Notes = notes(),
+        ok = py:exec(source(Notes), Opts),
         {ok, Thread} = py:eval("threading.get_ident()", #{}, Opts),
         Result = Fun(Pool, fun(Kind, KwArgs) -> open(Kind, KwArgs, Opts) end),
-        py_test:wait_until(fun() -> eval("len(__import__('builtins').ends)") > 0 end, 3000),
-        ?assertEqual([Thread], eval("__import__('builtins').ends")),
+        Ran(Notes, Thread),
         ?assertEqual([], py_test:mailbox()),
         Result
     end).
@@ -443,16 +468,24 @@ case_the_pool_stops_in_the_middle_of_a_step() ->
                      fun(S) -> py_stream:foreach(fun(_) -> ok end, S) end]].
 
 case_the_application_stops() ->
-    define(),
+    Notes = notes(),
+    define(Notes),
     Stream = open(guarded, #{}),
     {ok, 0} = py_stream:next(Stream),
     ok = application:stop(erlang_python),
     ok = application:start(erlang_python),
     ?assertEqual({error, {no_pool, default}}, py_stream:next(Stream)),
-    ?assertEqual(1, eval("len(__import__('builtins').ends)")),
+    ?assertMatch([_], noted(Notes)),
     nothing_left().
 
 %% The worker is replaced -----------------------------------------------------------------
+
+%% As in_pool/1. A worker process is killed: then no `finally' runs.
+in_replaced_pool(Fun) ->
+    case py_test:isolation() of
+        process -> in_pool(Fun, fun(Notes, _Thread) -> timer:sleep(100), ?assertEqual([], noted(Notes)) end);
+        _ -> in_pool(Fun)
+    end.
 
 %% Another call hangs where nothing can interrupt it, and gives the GIL up meanwhile.
 replaced(Pool, Seconds) ->
@@ -460,7 +493,7 @@ replaced(Pool, Seconds) ->
     py_test:wait_until(fun() -> {ok, #{restarts := Restarts}} = py_pool:stats(Pool), Restarts =:= 1 end, 3000).
 
 case_the_worker_is_replaced() ->
-    [in_pool(fun(Pool, Open) ->
+    [in_replaced_pool(fun(Pool, Open) ->
         Stream = Open(Kind, #{}),
         {ok, 0} = py_stream:next(Stream),
         replaced(Pool, 1),
@@ -472,7 +505,7 @@ case_the_worker_is_replaced() ->
      end) || Kind <- [guarded, aguarded]].
 
 case_the_worker_of_a_subscription_is_replaced() ->
-    [in_pool(fun(Pool, Open) ->
+    [in_replaced_pool(fun(Pool, Open) ->
         Stream = Open(Kind, #{}),
         {ok, Ref} = py_stream:subscribe(Stream, #{demand => 1}),
         receive {py_chunk, Ref, 0} -> ok end,
@@ -484,7 +517,7 @@ case_the_worker_of_a_subscription_is_replaced() ->
 
 %% The stream itself hangs.
 case_a_step_that_hangs_replaces_its_worker() ->
-    in_pool(fun(Pool, Open) ->
+    in_replaced_pool(fun(Pool, Open) ->
         Stream = Open(guarded, #{hang => 1}),
         {ok, 0} = py_stream:next(Stream),
         ?assertEqual({error, timeout}, py_stream:next(Stream, 50)),
@@ -505,7 +538,7 @@ def failing(n):
         yield from range(n)
         raise ValueError('after %d' % n)
     finally:
-        builtins.ends.append(threading.get_ident())
+        note()
 
 async def afailing(n):
     try:
@@ -513,7 +546,7 @@ async def afailing(n):
             yield i
         raise ValueError('after %d' % n)
     finally:
-        builtins.ends.append(threading.get_ident())
+        note()
 ", ?WORKER),
     thread().
 

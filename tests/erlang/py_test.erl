@@ -25,7 +25,7 @@ start() ->
 
 %% What the workers of every pool are, if it does not say: the suites are run for each kind.
 isolation() ->
-    list_to_existing_atom(os:getenv("ERLPY_TEST_ISOLATION", "shared")).
+    list_to_atom(os:getenv("ERLPY_TEST_ISOLATION", "shared")).
 
 stop(_) ->
     application:stop(erlang_python).
@@ -134,9 +134,13 @@ python() ->
     {ok, Version} = py:eval(<<"tuple(__import__('sys').version_info)[:2]">>),
     Version.
 
+%% A sub-interpreter may find that numpy refuses it, which is an ImportError.
 has_numpy() ->
-    {ok, Found} = py:eval(<<"__import__('importlib.util').util.find_spec('numpy') is not None">>),
-    Found.
+    case {py:call(importlib, import_module, [numpy]), isolation()} of
+        {{ok, _}, _} -> true;
+        {{error, {'ModuleNotFoundError', _}}, _} -> false;
+        {{error, {'ImportError', _}}, subinterpreter} -> false
+    end.
 
 %% Whether workers of one interpreter run at the same time.
 free_threaded() ->
@@ -146,7 +150,7 @@ free_threaded() ->
 %% A new directory.
 tmp_dir() ->
     Base = os:getenv("TMPDIR", "/tmp"),
-    Name = io_lib:format("erlpy_test_~s_~b", [os:getpid(), erlang:unique_integer([positive])]),
+    Name = io_lib:format("erlpy_test_~s_~b_~b", [os:getpid(), erlang:system_time(), erlang:unique_integer([positive])]),
     Dir = filename:join(Base, lists:flatten(Name)),
     ok = file:make_dir(Dir),
     Dir.

@@ -58,6 +58,31 @@ case_async_sleep() ->
 
 %% C code that keeps the GIL: callers get their time-outs all the same.
 case_zz_gil_kept() ->
+    case {py_test:isolation(), py_test:python()} of
+        {process, _} -> gil_kept_by_a_process();
+        {subinterpreter, Version} when Version >= {3, 12} -> own_gil_kept();
+        _ -> gil_kept()
+    end.
+
+%% Nothing else is held up, and the thread is left behind.
+own_gil_kept() ->
+    on_time(50, fun() -> py:eval("sum(range(10**8 * 3))", #{}, #{worker => 1, timeout => 50}) end),
+    [soon(fun() -> py:eval("1 + 1", #{}, #{worker => N}) end) || N <- [2, 3, 4]],
+    soon(fun() -> py:eval("1 + 1", #{}, #{worker => 1}) end),
+    {ok, #{gil_stalled := false, abandoned := 1, restarts := 1}} = py_pool:stats(default),
+    ?assertEqual([], py_test:mailbox()).
+
+%% Nothing else is held up, and the process is killed.
+gil_kept_by_a_process() ->
+    Long = "sum(range(10**10))",
+    on_time(50, fun() -> py:eval(Long, #{}, #{worker => 1, timeout => 50}) end),
+    [soon(fun() -> py:eval("1 + 1", #{}, #{worker => N}) end) || N <- [2, 3, 4]],
+    soon(fun() -> py:eval("1 + 1", #{}, #{worker => 1}) end),
+    {ok, #{gil_stalled := false, abandoned := 0, workers := [#{restarts := Restarts} | _]}} = py_pool:stats(default),
+    ?assert(Restarts >= 1),
+    ?assertEqual([], py_test:mailbox()).
+
+gil_kept() ->
     not py_test:free_threaded() orelse throw({skip, "this Python has no GIL that C code could keep"}),
     Parent = self(),
     Holder = spawn_link(fun() -> Parent ! {self(), py:eval("sum(range(10**8 * 3))", #{}, 100)} end),

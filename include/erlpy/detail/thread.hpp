@@ -3,7 +3,10 @@
 #define ERLPY_DETAIL_THREAD_HPP
 
 #include <pthread.h>
+#include <time.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstring>
 #include <functional>
@@ -46,6 +49,27 @@ inline void start_thread(const char* name, std::size_t stack_size, std::function
   if (status != 0) throw error(std::string("cannot start a thread: ") + std::strerror(status));
   (void)arguments.release();  // the thread owns it now
 }
+
+// The processor time of one thread, read from others.
+class processor_clock {
+ public:
+  // On the thread itself.
+  void bind() noexcept {
+#ifndef __APPLE__
+    bound_.store(pthread_getcpuclockid(pthread_self(), &clock_) == 0);
+#endif
+  }
+  // Any thread. Zero before bind(), after the thread's end, and where there is no such clock.
+  [[nodiscard]] std::chrono::nanoseconds used() const noexcept {
+    timespec now{};
+    if (!bound_.load() || clock_gettime(clock_, &now) != 0) return std::chrono::nanoseconds::zero();
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+  }
+
+ private:
+  clockid_t clock_{};
+  std::atomic<bool> bound_{false};
+};
 
 }  // namespace erlpy::detail
 

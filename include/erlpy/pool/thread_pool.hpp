@@ -4,7 +4,9 @@
 #ifndef ERLPY_POOL_THREAD_POOL_HPP
 #define ERLPY_POOL_THREAD_POOL_HPP
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -46,6 +48,9 @@ class thread_pool final : public worker_pool {
   }
 
  private:
+  // How long C code may keep a GIL of its own without computing, once its job was given up.
+  static constexpr std::chrono::seconds patience{2};
+
   [[nodiscard]] std::shared_ptr<thread_pool> shared_self() {
     return std::static_pointer_cast<thread_pool>(shared_from_this());
   }
@@ -192,18 +197,28 @@ class thread_pool final : public worker_pool {
   }
 
   // What is not delivered within `grace` has met C code that keeps the GIL. Where that is the worker's own, a
-  // new worker would not wait for it.
+  // new worker would not wait for it; but there the machine may just be busy, so it counts what the thread has
+  // computed since, which Python code does not do while somebody waits.
   void watch_delivery(const std::shared_ptr<thread_worker>& runner, const job_ptr& target,
                       const std::shared_ptr<const std::atomic<bool>>& delivered) {
-    timer::instance().at(timer::clock::now() + settings_.grace, [self = shared_self(), runner, target, delivered] {
-      if (delivered->load() || !runner->runs(*target)) return;
+    const auto used = runner->used();
+    timer::instance().at(timer::clock::now() + settings_.grace, [self = shared_self(), runner, target, delivered, used] {
       if (!self->own_gils()) {
-        (void)self->announce_stuck();
-      } else if (runner->attendant()->waiting_for_gil() < self->settings_.grace / 2) {
-        self->watch_delivery(runner, target, delivered);  // the attendant is late, or at something else
+        if (!delivered->load() && runner->runs(*target)) (void)self->announce_stuck();
       } else {
-        self->replace(runner, target);
+        self->look_for_delivery(runner, target, delivered, used);
       }
+    });
+  }
+  void look_for_delivery(const std::shared_ptr<thread_worker>& runner, const job_ptr& target,
+                         const std::shared_ptr<const std::atomic<bool>>& delivered, std::chrono::nanoseconds used) {
+    if (delivered->load() || !runner->runs(*target)) return;
+    const auto waited = runner->attendant()->waiting_for_gil();
+    const bool computes = waited > settings_.grace / 2 && runner->used() - used > settings_.grace / 2;
+    if (computes || waited > std::max<std::chrono::nanoseconds>(patience, settings_.grace))
+      return replace(runner, target);
+    timer::instance().at(timer::clock::now() + settings_.grace, [self = shared_self(), runner, target, delivered, used] {
+      self->look_for_delivery(runner, target, delivered, used);
     });
   }
 

@@ -76,6 +76,7 @@ class thread_worker final : public worker {
 
   // The thread's life.
   void main() override {
+    processor_.bind();
     if (settle()) live();
     events_.left(*this);
   }
@@ -135,6 +136,8 @@ class thread_worker final : public worker {
 
   // Interrupting it -----------------------------------------------------------------------------------
 
+  // Any thread: how much processor time its thread has used.
+  [[nodiscard]] std::chrono::nanoseconds used() const noexcept { return processor_.used(); }
   // Any thread: who runs small tasks in its interpreter; null before it has one.
   [[nodiscard]] python::service* attendant() {
     const std::lock_guard lock(lodging_mutex_);
@@ -382,6 +385,7 @@ class thread_worker final : public worker {
 
   const std::shared_ptr<python_home> own_;
   hooks events_;
+  erlpy::detail::processor_clock processor_;
   std::mutex lodging_mutex_;  // lodging_, which is written once; a leaf
   lodging lodging_;
   std::shared_ptr<python::interpreter> home_;  // this and loop_: before the first job
