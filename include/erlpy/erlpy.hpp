@@ -6,10 +6,13 @@
 #include <erlpy/bridge.hpp>
 #include <erlpy/data_model.hpp>
 #include <erlpy/etf.hpp>
+#include <erlpy/pool/process_pool.hpp>
 #include <erlpy/pool/thread_pool.hpp>
+#include <erlpy/process/program.hpp>
 #include <erlpy/python/runtime.hpp>
 #include <erlpy/python/sink.hpp>
 #include <erlpy/python/source.hpp>
+#include <erlpy/stepped_stream.hpp>
 #include <erlpy/stream/generator.hpp>
 #include <erlpy/stream/iterate.hpp>
 #include <erlpy/stream/iterate_async.hpp>

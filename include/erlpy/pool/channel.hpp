@@ -15,14 +15,11 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -238,57 +235,6 @@ class channel {
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   std::size_t wanted_ = 0;
-};
-
-// Where one worker process connects: a socket in a directory that only this user can enter, and a secret that
-// it has to know. Both are gone with this object.
-class rendezvous {
- public:
-  rendezvous() {
-    const char* const base = std::getenv("TMPDIR");
-    directory_ = std::string(base != nullptr && std::string_view(base).size() < 60 ? base : "/tmp") + "/erlpy-XXXXXX";
-    if (::mkdtemp(directory_.data()) == nullptr) sockets::fail("mkdtemp");
-    path_ = directory_ + "/s";
-    const sockaddr_un address = sockets::address_of(path_);
-    listening_ = sockets::open_socket();
-    if (::bind(listening_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-        ::listen(listening_.get(), 1) != 0) {
-      const int why = errno;
-      remove();
-      throw std::system_error(why, std::generic_category(), path_);
-    }
-    std::random_device random;
-    for (int i = 0; i < 8; ++i) {
-      const auto word = random();
-      for (int shift = 0; shift < 32; shift += 4) secret_ += "0123456789abcdef"[(word >> shift) & 15U];
-    }
-  }
-  rendezvous(const rendezvous&) = delete;
-  rendezvous& operator=(const rendezvous&) = delete;
-  ~rendezvous() { remove(); }
-
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }
-  [[nodiscard]] const std::string& secret() const noexcept { return secret_; }
-  [[nodiscard]] int number() const noexcept { return listening_.get(); }
-
-  // After number() had something to read. None: it was nobody.
-  [[nodiscard]] std::optional<descriptor> accept() {
-    const int came = ::accept(listening_.get(), nullptr, nullptr);
-    if (came < 0) return std::nullopt;
-    fcntl(came, F_SETFD, FD_CLOEXEC);
-    return descriptor(came);
-  }
-
- private:
-  void remove() noexcept {
-    ::unlink(path_.c_str());
-    ::rmdir(directory_.c_str());
-  }
-
-  std::string directory_;
-  std::string path_;
-  std::string secret_;
-  descriptor listening_;
 };
 
 }  // namespace erlpy::pool

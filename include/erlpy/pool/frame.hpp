@@ -2,7 +2,7 @@
 // mean nothing here; both ends are of one machine and one build, so numbers go as they lie in memory.
 //
 //   to the worker         id               bytes
-//   configure             -                the options, see process/program.hpp
+//   configure             -                the options, see setup.hpp
 //   call                  of the call      the request
 //   cancel                of the call      -
 //   demand                of the stream    count, step, and the value of a send or throw

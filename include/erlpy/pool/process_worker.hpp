@@ -26,8 +26,10 @@
 
 #include <erlpy/detail/wake_pipe.hpp>
 #include <erlpy/pool/channel.hpp>
+#include <erlpy/pool/rendezvous.hpp>
 #include <erlpy/pool/remote.hpp>
 #include <erlpy/pool/remote_objects.hpp>
+#include <erlpy/pool/setup.hpp>
 #include <erlpy/pool/worker.hpp>
 
 namespace erlpy::pool {
@@ -166,8 +168,12 @@ class process_worker final : public worker {
         meeting_.emplace();
       }
       events_.launch(*this);
-      if (meet()) {
-        configure();
+      const auto process = meeting_->meet(channel_, pipe_, connect_limit, [this] { return leaving() || abandoned(); });
+      if (process) {
+        process_id_.store(*process, std::memory_order_release);
+        connected_.store(true, std::memory_order_release);
+        write_setup(begin_frame(frame_kind::configure, held_->owner()), settings_, place_.index);
+        send();
         failed = await_ready();
       } else {
         failed.emplace("", died_early());
@@ -186,48 +192,6 @@ class process_worker final : public worker {
   [[nodiscard]] std::string died_early() {
     const std::lock_guard lock(mutex_);
     return message_.empty() ? "the worker process did not connect in time" : message_;
-  }
-
-  // True once a process that knows the secret has connected.
-  [[nodiscard]] bool meet() {
-    const auto limit = clock::now() + connect_limit;
-    while (!leaving() && !abandoned() && clock::now() < limit) {
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(limit - clock::now());
-      std::array<pollfd, 2> look{pollfd{meeting_->number(), POLLIN, 0}, pollfd{pipe_.reading_end(), POLLIN, 0}};
-      (void)::poll(look.data(), look.size(), static_cast<int>(left.count()) + 1);
-      if (look[1].revents != 0) pipe_.drain();
-      if (look[0].revents == 0) continue;
-      if (auto came = meeting_->accept(); came && introduces_itself(std::move(*came))) return true;
-    }
-    return false;
-  }
-
-  [[nodiscard]] bool introduces_itself(descriptor came) {
-    if (!sockets::wait_readable(came.get(), std::chrono::seconds(5))) return false;
-    channel_.open(std::move(came));
-    std::optional<incoming_frame> hello;
-    while (!(hello = channel_.next())) {
-      if (!channel_.read_some()) return false;
-    }
-    const std::string_view said(reinterpret_cast<const char*>(hello->bytes.data()), hello->bytes.size());
-    if (hello->kind != frame_kind::hello || said != meeting_->secret()) return false;
-    process_id_.store(static_cast<int>(hello->id), std::memory_order_release);
-    connected_.store(true, std::memory_order_release);
-    return true;
-  }
-
-  void configure() {
-    outgoing_frame& frame = begin_frame(frame_kind::configure, held_->owner());
-    frame.put_text(settings_.name);
-    frame.put<std::uint64_t>(place_.index);
-    frame.put<std::uint64_t>(static_cast<std::uint64_t>(settings_.grace.count()));
-    frame.put<std::uint64_t>(settings_.stack_size);
-    frame.put<std::uint64_t>(settings_.max_depth);
-    frame.put_text(settings_.python.empty() ? settings_.default_python : settings_.python);
-    frame.put_text(settings_.preload);
-    frame.put<std::uint64_t>(settings_.python_path.size());
-    for (const std::string& each : settings_.python_path) frame.put_text(each);
-    send();
   }
 
   [[nodiscard]] std::optional<std::pair<std::string, std::string>> await_ready() {

@@ -22,6 +22,7 @@
 #include <utility>
 
 #include <erlpy/pool/channel.hpp>
+#include <erlpy/pool/setup.hpp>
 #include <erlpy/pool/thread_pool.hpp>
 #include <erlpy/process/call.hpp>
 #include <erlpy/process/post.hpp>
@@ -95,20 +96,6 @@ class program {
   }
 
   void configure(const pool::incoming_frame& came) {
-    pool::frame_reader from(came.bytes);
-    pool::options settings;
-    settings.name = from.get_text();
-    settings.name += "_" + std::to_string(from.get<std::uint64_t>());
-    settings.num_workers = 1;
-    settings.max_queue = unbounded;  // the pool sends one call at a time
-    settings.object_owner = came.id;
-    settings.grace = std::chrono::milliseconds(from.get<std::uint64_t>());
-    settings.stack_size = from.get<std::uint64_t>();
-    settings.max_depth = from.get<std::uint64_t>();
-    settings.python = from.get_text();
-    settings.preload = from.get_text();
-    for (auto left = from.get<std::uint64_t>(); left > 0; --left) settings.python_path.emplace_back(from.get_text());
-
     pool::pool_events events;
     events.started = [this](std::size_t, const std::optional<std::string>& kind, const std::string& message) {
       report_start(kind, message);
@@ -119,7 +106,7 @@ class program {
     events.rest = [this](pool::mailbox& jobs, std::size_t slot, bool& searching) {
       reception_.rest(jobs, slot, searching);
     };
-    workers_ = std::make_shared<pool::thread_pool>(std::move(settings), std::move(events));
+    workers_ = std::make_shared<pool::thread_pool>(pool::read_setup(came), std::move(events));
     office_.serve(workers_);
     workers_->start_worker(1);
   }
@@ -177,8 +164,6 @@ class program {
       if (objects) objects->release(id);
     }
   }
-
-  static constexpr std::size_t unbounded = std::size_t{1} << 40U;
 
   pool::channel line_;
   post office_;
