@@ -5,7 +5,7 @@
 
 -include_lib("kernel/include/logger.hrl").
 
--export([start/2, stop/1]).
+-export([start/2, prep_stop/1, stop/1]).
 
 %% Why it does not start is the reason of `default' alone, also in words.
 -spec start(application:start_type(), term()) -> {ok, pid()} | {error, term()}.
@@ -24,6 +24,12 @@ start(_Type, _Args) ->
         {error, Reason} ->
             {error, py_pool_sup:root_cause(Reason)}
     end.
+
+%% Its supervisor ends one pool after the other, and each may take its time.
+-spec prep_stop(State) -> State.
+prep_stop(State) ->
+    lists:foreach(fun py_pool_owner:stop_soon/1, py_pools_sup:names()),
+    State.
 
 -spec stop(term()) -> ok.
 stop(_State) ->

@@ -4,13 +4,13 @@
 %% `py_pool'; this module is not an API.
 -module(py_nif).
 
--export([pool_new/2, pool_start_worker/2, pool_process_ended/3, python_abi/0, pool_stop/1, pool_stats/1,
+-export([pool_new/2, pool_start_worker/2, pool_process_ended/4, python_abi/0, pool_stop/1, pool_stats/1,
          submit/6, abandon/2, outcome/1, release/1, object_location/1,
          stream_pull/5, stream_push/4, stream_demand/2, stream_abandon/2, stream_close/2]).
 -export_type([pool/0, job/0, object/0, op/0, stream/0, end_of_stream/0]).
 
 -on_load(load/0).
--nifs([pool_new/2, pool_start_worker/2, pool_process_ended/3, python_abi/0, pool_stop/1, pool_stats/1,
+-nifs([pool_new/2, pool_start_worker/2, pool_process_ended/4, python_abi/0, pool_stop/1, pool_stats/1,
        submit/6, abandon/2, outcome/1, release/1, object_location/1,
        stream_pull/5, stream_push/4, stream_demand/2, stream_abandon/2, stream_close/2]).
 
@@ -67,9 +67,10 @@ pool_new(_Name, _Config) -> erlang:nif_error(not_loaded).
 -spec pool_start_worker(pool(), pos_integer()) -> ok | {error, stopped}.
 pool_start_worker(_Pool, _Index) -> erlang:nif_error(not_loaded).
 
-%% Of a pool of isolation `process': the process that was launched for the worker has ended, How as a text.
--spec pool_process_ended(pool(), pos_integer(), How :: binary()) -> ok.
-pool_process_ended(_Pool, _Index, _How) -> erlang:nif_error(not_loaded).
+%% Of a pool of isolation `process': the process that was launched for the worker, and told Said, has ended; How
+%% as a text.
+-spec pool_process_ended(pool(), pos_integer(), Said :: binary(), How :: binary()) -> ok.
+pool_process_ended(_Pool, _Index, _Said, _How) -> erlang:nif_error(not_loaded).
 
 %% The Python that this library was built with: <<"3.11">>, <<"3.13t">> if free-threaded.
 -spec python_abi() -> binary().

@@ -5,7 +5,7 @@
 
 -include("py_pool.hrl").
 
--export([start_link/2, lookup/1, stop_time/1, worker_started/2, worker_failed/2, await_start/1, stale/1]).
+-export([start_link/2, lookup/1, stop_time/1, worker_started/2, worker_failed/2, await_start/1, stop_soon/1, stale/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 %% How long the reason of a failed start is kept for the starter, in milliseconds.
@@ -15,6 +15,7 @@
 %% then `started' is how it went, and nobody waits any more.
 -record(state, {pool :: #py_pool{},
                 grace :: non_neg_integer(),
+                stop_by = later :: later | Milliseconds :: integer(),
                 starting :: [pos_integer()],
                 started = ok :: ok | {error, term()},
                 waiting = [] :: [{pid(), term()}]}).
@@ -89,6 +90,15 @@ await_start(Owner) ->
         exit:_ -> {error, stopped}
     end.
 
+%% Begins to end the native pool, as terminate/2 does: so many end side by side. The owner
+%% itself stays for its supervisor to end.
+-spec stop_soon(atom()) -> ok.
+stop_soon(Name) ->
+    case lookup(Name) of
+        #py_pool{owner = Owner} -> gen_server:cast(Owner, stop_soon);
+        undefined -> ok
+    end.
+
 %% By who found that the native side does not know this pool any more.
 -spec stale(Owner :: pid()) -> ok.
 stale(Owner) ->
@@ -155,6 +165,8 @@ failed(#state{started = {error, Reason}} = State) ->
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}} | {stop, stale, #state{}}.
 handle_cast({worker_started, Index}, #state{starting = Starting} = State) ->
     {noreply, answer(State#state{starting = lists:delete(Index, Starting)})};
+handle_cast(stop_soon, State) ->
+    {noreply, begin_to_stop(State)};
 handle_cast(stale, State) ->
     {stop, stale, State};
 handle_cast(_Request, State) ->
@@ -166,26 +178,34 @@ answer(#state{starting = [], started = Started, waiting = Waiting} = State) ->
 answer(State) ->
     State.
 
+begin_to_stop(#state{pool = #py_pool{native = Native, name = Name}, grace = Grace, stop_by = later} = State) ->
+    _ = persistent_term:erase({py_pool, Name}),
+    %% badarg: the NIF's module was deleted and loaded anew, and the library then
+    %% knows nothing of the pools before.
+    Wait = try py_nif:pool_stop(Native) of
+               ok -> stop_time(Grace)
+           catch
+               error:badarg -> 0
+           end,
+    State#state{stop_by = erlang:monotonic_time(millisecond) + Wait};
+begin_to_stop(State) ->
+    State.
+
 -spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
-handle_info({py_pool_stopped, Native}, #state{pool = #py_pool{native = Native}} = State) ->
+handle_info({py_pool_stopped, Native}, #state{pool = #py_pool{native = Native}, stop_by = later} = State) ->
     {stop, pool_stopped, State};
+handle_info({py_pool_stopped, Native}, #state{pool = #py_pool{native = Native}} = State) ->
+    {noreply, State#state{stop_by = erlang:monotonic_time(millisecond)}};
 handle_info(not_asked, #state{started = {error, Reason}} = State) ->
     {stop, {shutdown, Reason}, State};
 handle_info(_Message, State) ->
     {noreply, State}.
 
 -spec terminate(term(), #state{}) -> ok.
-terminate(_Reason, #state{pool = #py_pool{native = Native, name = Name}, grace = Grace}) ->
-    _ = persistent_term:erase({py_pool, Name}),
-    %% badarg: the NIF's module was deleted and loaded anew, and the library then
-    %% knows nothing of the pools before.
-    try py_nif:pool_stop(Native) of
-        ok ->
-            receive
-                {py_pool_stopped, Native} -> ok
-            after stop_time(Grace) ->
-                ok
-            end
-    catch
-        error:badarg -> ok
+terminate(_Reason, #state{pool = #py_pool{native = Native}} = State) ->
+    #state{stop_by = By} = begin_to_stop(State),
+    receive
+        {py_pool_stopped, Native} -> ok
+    after max(0, By - erlang:monotonic_time(millisecond)) ->
+        ok
     end.

@@ -6,7 +6,7 @@
 
 -include_lib("kernel/include/logger.hrl").
 
--export([start_link/0, new_table/0, start_pool/2, stop_pool/1, start_one/2, init/1]).
+-export([start_link/0, new_table/0, names/0, start_pool/2, stop_pool/1, start_one/2, init/1]).
 
 %% {Name, py_pool_sup:config(), Supervisor :: pid()} of each pool that was started. It
 %% outlives this supervisor, whose successor starts them anew.
@@ -25,6 +25,15 @@ start_link() ->
 new_table() ->
     ?TABLE = ets:new(?TABLE, [named_table, public]),
     ok.
+
+%% Of the pools that were started, and not stopped.
+-spec names() -> [atom()].
+names() ->
+    try
+        [Name || {Name, _, _} <- ets:tab2list(?TABLE)]
+    catch
+        error:badarg -> []  % the application is not running
+    end.
 
 %% The caller waits for the workers, not the supervisor: others may start and
 %% stop pools meanwhile.

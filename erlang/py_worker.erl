@@ -19,7 +19,8 @@
                 name :: atom(),
                 index :: pos_integer(),
                 program :: file:filename_all() | none,
-                port :: port() | undefined}).
+                %% of the process that was launched last, and what it was told
+                port :: {port(), Said :: binary()} | undefined}).
 
 %% Returns at once: a preload may take its time, and must not hold a supervisor up.
 %% The pool's owner is told when the worker is ready.
@@ -70,8 +71,8 @@ handle_info({py_worker, Pool, Index, Event},
                 later -> {stop, {failed, Reason}, State}
             end
     end;
-handle_info({Port, {exit_status, Status}}, #state{port = Port} = State) ->
-    {noreply, ended(py_program:describe(Status), State#state{port = undefined})};
+handle_info({Port, {exit_status, Status}}, #state{port = {Port, Said}} = State) ->
+    {noreply, ended(Said, py_program:describe(Status), State#state{port = undefined})};
 handle_info({Port, {exit_status, Status}}, #state{name = Name, index = Index} = State) when is_port(Port) ->
     ?LOG_INFO("a process of python worker ~b of pool ~ts ~ts", [Index, Name, py_program:describe(Status)]),
     {noreply, State};
@@ -80,15 +81,15 @@ handle_info(_Message, State) ->
 
 launch(Said, #state{program = Program} = State) ->
     case py_program:start(Program, Said) of
-        {ok, Port} -> State#state{port = Port};
-        {error, Why} -> ended(Why, State)
+        {ok, Port} -> State#state{port = {Port, Said}};
+        {error, Why} -> ended(Said, Why, State)
     end.
 
-%% Of interest to the native side where it waits for the process to connect.
-ended(How, #state{pool = Pool, name = Name, index = Index} = State) ->
+%% Of interest to the native side as long as the process was not ready.
+ended(Said, How, #state{pool = Pool, name = Name, index = Index} = State) ->
     ?LOG_INFO("the process of python worker ~b of pool ~ts ~ts", [Index, Name, How]),
     try
-        ok = py_nif:pool_process_ended(Pool, Index, How)
+        ok = py_nif:pool_process_ended(Pool, Index, Said, How)
     catch
         error:badarg -> ok  % the NIF's module was loaded anew, and knows nothing of this pool
     end,

@@ -64,11 +64,14 @@ ERL_NIF_TERM pool_process_ended(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) 
   return guarded(env, [&](const library& loaded) {
     nif::pool_resource* const found = loaded.pools.get(env, argv[0]);
     ErlNifUInt64 index = 0;
+    ErlNifBinary told;
     ErlNifBinary how;
     if (found == nullptr || found->processes() == nullptr || !enif_get_uint64(env, argv[1], &index) || index == 0 ||
-        index > found->pool()->settings().num_workers || !enif_inspect_binary(env, argv[2], &how))
+        index > found->pool()->settings().num_workers || !enif_inspect_binary(env, argv[2], &told) ||
+        !enif_inspect_binary(env, argv[3], &how))
       return enif_make_badarg(env);
-    found->processes()->process_ended(index, std::string(erlpy::as_text(nif::view_of(how))));
+    found->processes()->process_ended(index, std::string(erlpy::as_text(nif::view_of(told))),
+                                      std::string(erlpy::as_text(nif::view_of(how))));
     return loaded.names.ok;
   });
 }
@@ -197,7 +200,7 @@ void unload(ErlNifEnv*, void*) {}
 ErlNifFunc functions[] = {
     {"pool_new", 2, pool_new, 0},
     {"pool_start_worker", 2, pool_start_worker, 0},
-    {"pool_process_ended", 3, pool_process_ended, 0},
+    {"pool_process_ended", 4, pool_process_ended, 0},
     {"python_abi", 0, python_abi, 0},
     {"pool_stop", 1, pool_stop, 0},
     {"pool_stats", 1, pool_stats, 0},

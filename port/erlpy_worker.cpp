@@ -52,7 +52,8 @@ int main() {
     close_input(told_by);
     (void)::setsid();  // a group of its own, which ends as one
 #ifdef __linux__
-    if (told_by == 3) (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);  // one that is stopped does not see its connection end
+    // When the VM ends, one that was stopped goes on, and sees its connection end.
+    if (told_by == 3) (void)::prctl(PR_SET_PDEATHSIG, SIGCONT);
 #endif
     erlpy::process::program(address, secret).run();
   } catch (const std::system_error& gone) {

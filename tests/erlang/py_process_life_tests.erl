@@ -132,6 +132,16 @@ vm_dies(Before, Kill) ->
     receive {vm, {Status, _Output, _Time}} when is_integer(Status) -> ok; {vm, Other} -> error(Other) end,
     py_process_test:gone(Pids, 5000).
 
+%% What a virtual machine of its own is needed for, as in py_lifecycle_SUITE.
+case_lives_of_the_application() ->
+    [begin
+         Call = io_lib:format("ok = application:load(erlang_python),"
+                              "ok = application:set_env(erlang_python, isolation, process), py_vm_cases:~s().", [Case]),
+         {Status, Output, Time} = py_test:vm(lists:flatten(Call), 60000),
+         ?assertMatch({Case, 0, {match, _}}, {Case, Status, re:run(Output, "passed")}),
+         py_process_test:say("~s: ~b ms", [Case, Time])
+     end || Case <- [start_alone, halt_busy, stop_busy, start_stop, reload]].
+
 %% Nothing stays of pools that have gone: descriptors, directories, threads, processes.
 case_fifty_pools() ->
     Round = fun() ->

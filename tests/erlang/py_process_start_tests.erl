@@ -119,6 +119,17 @@ case_a_preload_that_ends_the_process() ->
          ?assert(Time < 5000)
      end || Code <- ["import os\nos._exit(0)", "import os\nos._exit(9)", "import os\nos.abort()"]].
 
+case_a_preload_past_its_memory_limit() ->
+    {Time, 'RuntimeError', Message} = refused(#{memory_limit => 200 bsl 20, preload => "
+import time
+kept = bytearray()
+while True:
+    kept += bytes(1 << 20)
+    time.sleep(0.001)
+"}),
+    says("memory_limit", Message),
+    ?assert(Time < 10000).
+
 case_a_preload_that_never_ends() ->
     [begin
          Name = py_test:pool_name(),

@@ -156,6 +156,21 @@ case_the_top_supervisor_is_killed() ->
     ?assertEqual({ok, 2}, py:eval("1 + 1")),
     ?assertEqual({error, {no_pool, Pool}}, py_pool:stats(Pool)).
 
+%% Many busy pools take no longer to stop than one.
+case_the_application_stops_in_time() ->
+    [begin
+         {ok, _} = py_pool:start(Name, #{isolation => Kind, num_workers => 1}),
+         spawn(fun() -> py:call(time, sleep, [6], #{}, #{pool => Name}) end)
+     end || Kind <- ?KINDS, Name <- [py_test:pool_name(), py_test:pool_name()]],
+    Call = py:call_async(time, sleep, [6]),
+    timer:sleep(300),
+    {Time, ok} = py_test:elapsed(fun() -> application:stop(erlang_python) end),
+    ?assertMatch({_, true}, {Time, Time < 4500}),
+    ?assertEqual({error, {no_pool, default}}, py:await(Call)),
+    ?assertEqual([], worker_processes()),
+    ok = application:start(erlang_python),
+    ?assertEqual({ok, 2}, py:eval("1 + 1")).
+
 %% The generator is closed with the relay that owned it; other relays go on.
 case_a_relay_is_killed() ->
     ok = py:exec("

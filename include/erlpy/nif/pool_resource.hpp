@@ -44,9 +44,8 @@ class pool_resource {
     events.crashed = [self](std::size_t slot, const std::string& message) {
       self->tell(slot, library::current().names.crashed, [&](ErlNifEnv* env) { return make_binary(env, message); });
     };
-    events.launch = [self](std::size_t slot, const std::string& address, const std::string& secret) {
-      self->tell(slot, library::current().names.launch,
-                 [&](ErlNifEnv* env) { return make_binary(env, address + "\n" + secret + "\n"); });
+    events.launch = [self](std::size_t slot, const std::string& told) {
+      self->tell(slot, library::current().names.launch, [&](ErlNifEnv* env) { return make_binary(env, told); });
     };
     auto made = std::make_shared<pool::process_pool>(std::move(settings), std::move(events));
     processes_ = made.get();

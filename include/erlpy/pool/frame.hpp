@@ -14,7 +14,7 @@
 //   ready                 -                -
 //   failed                -                class and message of what kept it from starting
 //   answer, refusal       of the call      the result; the reason
-//   cancelling            of the call      - (it was told to its worker)
+//   cancelling            of the call      - (it was told to its worker); 0 after a `close`
 //   values                of the stream    so many values
 //   step_refused          of the stream    the reason; the stream goes on
 //   done, raised, closed  of the stream    how it ended: what it returned; the reason; -

@@ -32,14 +32,20 @@ class process_pool final : public worker_pool {
     timer::instance().soon([self = shared_self(), index] { self->start_or_report(index); });
   }
 
-  // Any thread: the process that was launched for the slot has ended; of interest where it never connected.
-  void process_ended(std::size_t index, const std::string& how) {
-    const auto here = worker_of(index);
-    if (here && here->meeting()) here->kill(process_worker::ending::crashed, "the worker process ended at once: " + how);
+  // Any thread: the process that was launched for the slot, and told this, has ended. Of interest before it was ready.
+  void process_ended(std::size_t index, const std::string& told, const std::string& how) {
+    if (const auto here = worker_of(index); here && here->invitation() == told) here->note_end(how);
   }
 
   void interrupt_resident(const std::shared_ptr<worker>& home, resident& target) override {
-    std::static_pointer_cast<process_worker>(home)->hurry(job_ptr(&target));
+    const auto runner = std::static_pointer_cast<process_worker>(home);
+    const auto before = runner->frames();
+    runner->hurry(job_ptr(&target));
+    timer::instance().at(timer::clock::now() + settings_.grace + hearing,
+                         [runner, before, &target, alive = job_ptr(&target)] {
+                           if (!target.over() && runner->frames() == before)
+                             runner->kill(process_worker::ending::replaced, "it did not answer");
+                         });
   }
 
  private:
@@ -107,6 +113,7 @@ class process_pool final : public worker_pool {
   }
 
   void run(const std::shared_ptr<process_worker>& added) {
+    watch_memory(added);
     try {
       erlpy::detail::start_thread("erlpy-process", settings_.stack_size, [added] { added->main(); });
     } catch (...) {
@@ -116,8 +123,7 @@ class process_pool final : public worker_pool {
   }
 
   void launch(process_worker& who) {
-    const auto meeting = who.meeting();
-    if (meeting) announce_launch(who.place().index, meeting->first, meeting->second);
+    if (!who.connected()) announce_launch(who.place().index, who.invitation());
   }
 
   void worker_started(process_worker& who, std::optional<std::pair<std::string, std::string>> failed) {
@@ -136,7 +142,6 @@ class process_pool final : public worker_pool {
       announce(index, failed->first.empty() ? std::nullopt : std::optional(failed->first), failed->second);
     } else {
       announce(index, std::nullopt, "");
-      watch_memory(std::static_pointer_cast<process_worker>(who.shared_from_this()));
     }
   }
 

@@ -39,7 +39,7 @@ class process_worker final : public worker {
   struct hooks {
     // How the start went: none, or the class, which may be empty, and the message of what failed.
     std::function<void(process_worker&, std::optional<std::pair<std::string, std::string>>)> started;
-    std::function<void(process_worker&)> launch;  // a process is to be started that connects to meeting()
+    std::function<void(process_worker&)> launch;  // a process is to be started that is told invitation()
     std::function<void(process_worker&)> left;    // the thread's last act
   };
   // Why the process is no more.
@@ -56,7 +56,11 @@ class process_worker final : public worker {
   [[nodiscard]] static process_worker& of(worker& on) noexcept { return static_cast<process_worker&>(on); }
 
   void main() override {
-    if (prepare()) serve();
+    try {
+      if (prepare()) serve();
+    } catch (const std::exception& failed) {
+      kill(ending::crashed, failed.what());  // what the process says makes no sense, or there is no memory for it
+    }
     end();
     events_.left(*this);
   }
@@ -84,11 +88,20 @@ class process_worker final : public worker {
 
   // Any thread ------------------------------------------------------------------------------------------
 
-  // Where a process is to connect, and the secret; none: one has.
-  [[nodiscard]] std::optional<std::pair<std::string, std::string>> meeting() {
+  // What the process is told: where to connect, and the secret. Empty before there is a place.
+  [[nodiscard]] std::string invitation() {
     const std::lock_guard lock(mutex_);
-    if (!meeting_ || connected_.load(std::memory_order_acquire)) return std::nullopt;
-    return std::pair(meeting_->path(), meeting_->secret());
+    return invitation_;
+  }
+  [[nodiscard]] bool connected() const noexcept { return connected_.load(std::memory_order_acquire); }
+  // The process has ended, as who started it knows.
+  void note_end(const std::string& how) {
+    {
+      const std::lock_guard lock(mutex_);
+      how_ended_ = how;
+    }
+    if (!connected()) kill(ending::crashed, "the worker process ended at once: " + how);
+    pipe_.wake();
   }
   // The process has said that it is ready.
   [[nodiscard]] bool ready() const noexcept { return ready_.load(std::memory_order_acquire); }
@@ -109,6 +122,8 @@ class process_worker final : public worker {
     const std::lock_guard lock(mutex_);
     return current_.get() == &target;
   }
+  // How many frames have come: one that says nothing more does not hear.
+  [[nodiscard]] std::uint64_t frames() const noexcept { return frames_.load(std::memory_order_relaxed); }
   // Whether the process has heard that the job under way is given up.
   [[nodiscard]] bool hears() const noexcept { return acknowledged_.load(std::memory_order_acquire); }
   // A stream that waits for its process has something to say to it.
@@ -163,12 +178,13 @@ class process_worker final : public worker {
   [[nodiscard]] bool prepare() {
     std::optional<std::pair<std::string, std::string>> failed;
     try {
+      rendezvous meeting;
       {
         const std::lock_guard lock(mutex_);
-        meeting_.emplace();
+        invitation_ = meeting.path() + "\n" + meeting.secret() + "\n";
       }
       events_.launch(*this);
-      const auto process = meeting_->meet(channel_, pipe_, connect_limit, [this] { return leaving() || abandoned(); });
+      const auto process = meeting.meet(channel_, pipe_, connect_limit, [this] { return leaving() || abandoned(); });
       if (process) {
         process_id_.store(*process, std::memory_order_release);
         connected_.store(true, std::memory_order_release);
@@ -178,7 +194,6 @@ class process_worker final : public worker {
       } else {
         failed.emplace("", died_early());
       }
-      meeting_gone();
     } catch (const std::exception& other) {
       failed.emplace("", other.what());
     }
@@ -205,8 +220,22 @@ class process_worker final : public worker {
       }
       wait();
     }
-    const std::lock_guard lock(mutex_);
-    return std::pair(std::string(), message_.empty() ? "the worker process ended before it was ready" : message_);
+    return std::pair(std::string(), why_not_ready());
+  }
+
+  // Who started it may know more than that its connection has ended, a moment later.
+  [[nodiscard]] std::string why_not_ready() {
+    const auto limit = clock::now() + std::chrono::milliseconds(500);
+    for (;;) {
+      {
+        const std::lock_guard lock(mutex_);
+        if (ending_ != ending::crashed || !lost_) return message_.empty() ? "the pool has stopped" : message_;
+        if (!how_ended_.empty()) return "the worker process " + how_ended_ + " before it was ready";
+      }
+      if (leaving() || clock::now() > limit) return "the worker process ended before it was ready";
+      (void)sockets::wait_readable(pipe_.reading_end(), std::chrono::milliseconds(50));
+      pipe_.drain();
+    }
   }
 
   // Serving -------------------------------------------------------------------------------------------
@@ -314,7 +343,10 @@ class process_worker final : public worker {
   // All that has come.
   void hear() {
     try {
-      while (const auto came = channel_.next()) dispatch(*came);
+      while (const auto came = channel_.next()) {
+        frames_.fetch_add(1, std::memory_order_relaxed);
+        dispatch(*came);
+      }
     } catch (const std::exception& broken) {
       kill(ending::crashed, broken.what());
     }
@@ -329,7 +361,9 @@ class process_worker final : public worker {
           static_cast<remote_job&>(*current()).answered(*this, came.kind == frame_kind::answer, came.bytes);
         }
         return;
-      case frame_kind::cancelling: acknowledged_.store(true, std::memory_order_release); return;
+      case frame_kind::cancelling:
+        if (came.id == calls_) acknowledged_.store(true, std::memory_order_release);
+        return;
       case frame_kind::stuck: return stuck(came.id);
       default:
         if (const auto found = listeners_.find(came.id); found != listeners_.end())
@@ -348,7 +382,10 @@ class process_worker final : public worker {
 
   // Leaving -------------------------------------------------------------------------------------------
 
-  void lose() { kill(leaving() ? ending::stopped : ending::crashed, "it has ended"); }
+  void lose() {
+    lost_ = why().first == ending::none;  // else it was ended, for a reason that was given
+    kill(leaving() ? ending::stopped : ending::crashed, "it has ended");
+  }
 
   // What the pool's clients are told of it.
   [[nodiscard]] refusal ending_reason() {
@@ -371,17 +408,16 @@ class process_worker final : public worker {
     (void)begin_frame(frame_kind::stop, 0);
     send();
     const auto limit = clock::now() + settings_.grace + std::chrono::seconds(1);
-    while (!abandoned() && clock::now() < limit) {
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(limit - clock::now());
-      if (sockets::wait_readable(channel_.number(), left) && !channel_.read_some()) return;
-      while (channel_.next()) {
+    try {
+      while (!abandoned() && clock::now() < limit) {
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(limit - clock::now());
+        if (sockets::wait_readable(channel_.number(), left) && !channel_.read_some()) return;
+        while (channel_.next()) {
+        }
       }
+    } catch (const std::exception&) {
+      // Nobody waits for what it says any more.
     }
-  }
-
-  void meeting_gone() {
-    const std::lock_guard lock(mutex_);
-    meeting_.reset();
   }
 
   // The process has a group of its own: what it started ends with it.
@@ -394,13 +430,13 @@ class process_worker final : public worker {
   hooks events_;
   const clock::time_point made_ = clock::now();
   erlpy::detail::wake_pipe pipe_;
-  std::optional<rendezvous> meeting_;  // until the process has connected
   std::atomic<bool> connected_{false};
   std::atomic<bool> ready_{false};
   std::atomic<bool> gone_{false};
   std::atomic<bool> served_{false};
   std::atomic<bool> acknowledged_{false};
   std::atomic<int> process_id_{0};
+  std::atomic<std::uint64_t> frames_{0};
 
   // The thread's own.
   channel channel_;
@@ -411,6 +447,7 @@ class process_worker final : public worker {
   bool asked_ = false;      // the answer of the call under way is still to come
   bool told_ = false;       // that it was given up
   bool went_back_ = false;  // into its queue
+  bool lost_ = false;       // the connection has ended
 
   std::mutex mutex_;  // what follows; a leaf
   job_ptr current_;
@@ -418,6 +455,8 @@ class process_worker final : public worker {
   std::vector<job_ptr> hurried_;
   ending ending_ = ending::none;
   std::string message_;
+  std::string invitation_;
+  std::string how_ended_;
 };
 
 }  // namespace erlpy::pool

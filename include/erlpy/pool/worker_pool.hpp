@@ -36,8 +36,8 @@ struct pool_events {
   std::function<void(mailbox& jobs, std::size_t slot, bool& searching)> rest = {};
   // Where somebody listens here, a worker that does not end in time is not replaced: the process ends.
   std::function<void()> stuck = {};
-  // A worker process is to be started, and to be told where it connects and what it has to say there.
-  std::function<void(std::size_t slot, std::string address, std::string secret)> launch = {};
+  // A worker process is to be started, and to be told this: two lines, where it connects and the secret.
+  std::function<void(std::size_t slot, std::string told)> launch = {};
   // A worker process has ended unasked, or was ended for a reason of its own.
   std::function<void(std::size_t slot, std::string message)> crashed = {};
 };
@@ -157,9 +157,7 @@ class worker_pool : public std::enable_shared_from_this<worker_pool> {
   [[nodiscard]] const pool_events& events() const noexcept { return events_; }
   // True: the process is about to end.
   [[nodiscard]] bool announce_stuck() { return tell(&pool_events::stuck); }
-  void announce_launch(std::size_t slot, std::string address, std::string secret) {
-    tell(&pool_events::launch, slot, std::move(address), std::move(secret));
-  }
+  void announce_launch(std::size_t slot, std::string told) { tell(&pool_events::launch, slot, std::move(told)); }
   void announce_crashed(std::size_t slot, std::string message) {
     tell(&pool_events::crashed, slot, std::move(message));
   }

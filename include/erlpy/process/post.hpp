@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <unordered_map>
 #include <utility>
@@ -44,7 +45,11 @@ class post {
   // The worker's pool. Set once, before anything is served.
   void serve(std::shared_ptr<pool::worker_pool> workers) noexcept { workers_ = std::move(workers); }
   [[nodiscard]] pool::worker_pool& workers() const noexcept { return *workers_; }
-  [[nodiscard]] flusher& slow_values() noexcept { return flusher_; }
+  [[nodiscard]] flusher& flushed() noexcept { return flusher_; }
+  // From a thread that must not wait: soon, and behind nothing of that thread's.
+  void send_soon(pool::outgoing_frame frame) {
+    flusher_.add([this, kept = std::make_shared<pool::outgoing_frame>(std::move(frame))] { send(*kept); });
+  }
 
   // The streams that are open. The number of a new one; none is used twice.
   [[nodiscard]] std::uint64_t add_stream(pool::job_ptr stream) {

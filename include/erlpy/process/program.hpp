@@ -86,6 +86,7 @@ class program {
         if (const auto stream = office_.stream(came.id)) served(stream).demand(came.bytes, [&] { return line_.keep(came); });
         return;
       case pool::frame_kind::close:
+        acknowledge(0);
         if (const auto stream = office_.stream(came.id)) served(stream).close();
         return;
       default: return;
@@ -131,7 +132,7 @@ class program {
       const bool began = current_ && static_cast<served_call&>(*current_).began();
       frame.begin(pool::frame_kind::stuck, began ? static_cast<served_call&>(*current_).id() : 0);
     }
-    office_.send(frame);
+    office_.send_soon(std::move(frame));
   }
 
   void call(const pool::incoming_frame& came) {
@@ -143,10 +144,15 @@ class program {
     if (workers_->submit(*made, 1) != pool::mailbox::push_result::queued) post::end_process();
   }
 
-  void cancel(std::uint64_t id) {
+  // Sent by another thread: while this one waited for room, nobody would receive, and the pool might be waiting too.
+  void acknowledge(std::uint64_t id) {
     pool::outgoing_frame heard;
     heard.begin(pool::frame_kind::cancelling, id);
-    office_.send(heard);
+    office_.send_soon(std::move(heard));
+  }
+
+  void cancel(std::uint64_t id) {
+    acknowledge(id);
     pool::job_ptr target;
     {
       const std::lock_guard lock(mutex_);

@@ -23,7 +23,7 @@ struct stream_flags {
 };
 
 // The world of frames, for stepped_stream.
-class stream_of_frames : public pool::resident, public flushable {
+class stream_of_frames : public pool::resident {
  public:
   stream_of_frames(post& office, pool::thread_worker& home, stream_flags flags)
       : office_(office), home_worker_(home.weak_from_this()), flags_(flags) {
@@ -66,15 +66,6 @@ class stream_of_frames : public pool::resident, public flushable {
   [[nodiscard]] bool to_interrupt() noexcept override { return !interrupted_.exchange(true); }
   [[nodiscard]] bool over() const noexcept override { return over_.load(std::memory_order_acquire); }
 
-  void flush_values() noexcept override {
-    const std::lock_guard lock(sending_);
-    waits_ = false;
-    if (count_ == 0) return;
-    seal();
-    office_.send(values_);
-  }
-  [[nodiscard]] pool::job_ptr share() noexcept override { return pool::job_ptr(this); }
-
  protected:
   ~stream_of_frames() override = default;
 
@@ -88,7 +79,7 @@ class stream_of_frames : public pool::resident, public flushable {
       const std::unique_lock lock(sending_, std::try_to_lock);
       wait = lock.owns_lock() && count_ != 0 && !std::exchange(waits_, true);
     }
-    if (wait) office_.slow_values().add(*this);
+    if (wait) office_.flushed().add([this, alive = pool::job_ptr(this)] { flush_values(); });
   }
 
   [[nodiscard]] stream::step asked_step() {
@@ -167,6 +158,15 @@ class stream_of_frames : public pool::resident, public flushable {
   std::uint64_t made_ = 0;
 
  private:
+  // On the flusher's thread.
+  void flush_values() noexcept {
+    const std::lock_guard lock(sending_);
+    waits_ = false;
+    if (count_ == 0) return;
+    seal();
+    office_.send(values_);
+  }
+
   // From an attached thread: waits for a mutex without the GIL.
   class attached_lock {
    public:
