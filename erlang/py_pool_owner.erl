@@ -5,7 +5,7 @@
 
 -include("py_pool.hrl").
 
--export([start_link/2, lookup/1, stop_time/1, worker_started/2, worker_failed/2, await_start/1, stop_soon/1, stale/1]).
+-export([start_link/2, lookup/1, stop_time/1, worker_started/2, worker_failed/2, await_start/1, stop_soon/1, await_stop/1, stale/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 %% How long the reason of a failed start is kept for the starter, in milliseconds.
@@ -16,6 +16,7 @@
 -record(state, {pool :: #py_pool{},
                 grace :: non_neg_integer(),
                 stop_by = later :: later | Milliseconds :: integer(),
+                stopping = [] :: [{pid(), term()}],
                 starting :: [pos_integer()],
                 started = ok :: ok | {error, term()},
                 waiting = [] :: [{pid(), term()}]}).
@@ -99,6 +100,20 @@ stop_soon(Name) ->
         undefined -> ok
     end.
 
+%% The same, and returns when that is done, so that its supervisor need not wait for it.
+-spec await_stop(atom()) -> ok.
+await_stop(Name) ->
+    case lookup(Name) of
+        #py_pool{owner = Owner} ->
+            try
+                gen_server:call(Owner, stop, infinity)
+            catch
+                exit:_ -> ok  % it has ended
+            end;
+        undefined ->
+            ok
+    end.
+
 %% By who found that the native side does not know this pool any more.
 -spec stale(Owner :: pid()) -> ok.
 stale(Owner) ->
@@ -151,6 +166,10 @@ handle_call({worker_failed, _Reason}, _From, #state{starting = []} = State) ->
 handle_call({worker_failed, Reason}, From, State) ->
     gen_server:reply(From, first),
     failed(State#state{starting = [], started = {error, Reason}});
+handle_call(stop, From, State) ->
+    #state{stop_by = By, stopping = Stopping} = Begun = begin_to_stop(State),
+    _ = erlang:send_after(max(0, By - erlang:monotonic_time(millisecond)), self(), stop_time_over),
+    {noreply, Begun#state{stopping = [From | Stopping]}};
 handle_call(_Request, _From, State) ->
     {noreply, State}.
 
@@ -195,11 +214,17 @@ begin_to_stop(State) ->
 handle_info({py_pool_stopped, Native}, #state{pool = #py_pool{native = Native}, stop_by = later} = State) ->
     {stop, pool_stopped, State};
 handle_info({py_pool_stopped, Native}, #state{pool = #py_pool{native = Native}} = State) ->
-    {noreply, State#state{stop_by = erlang:monotonic_time(millisecond)}};
+    {noreply, stopped(State#state{stop_by = erlang:monotonic_time(millisecond)})};
+handle_info(stop_time_over, State) ->
+    {noreply, stopped(State)};
 handle_info(not_asked, #state{started = {error, Reason}} = State) ->
     {stop, {shutdown, Reason}, State};
 handle_info(_Message, State) ->
     {noreply, State}.
+
+stopped(#state{stopping = Stopping} = State) ->
+    lists:foreach(fun(From) -> gen_server:reply(From, ok) end, Stopping),
+    State#state{stopping = []}.
 
 -spec terminate(term(), #state{}) -> ok.
 terminate(_Reason, #state{pool = #py_pool{native = Native}} = State) ->

@@ -90,12 +90,13 @@ forget(Name, Rows) ->
     _ = supervisor:delete_child(?MODULE, {py_pool, Name}),
     ok.
 
-%% Ends a pool that start_pool/2 added.
+%% Ends a pool that start_pool/2 added. The caller waits for it, the supervisor does not.
 -spec stop_pool(atom()) -> ok | {error, not_found}.
 stop_pool(Name) ->
     try
         Rows = ets:lookup(?TABLE, Name),
         Found = [Name || {_, _, Pid} <- Rows, is_process_alive(Pid)],
+        _ = [ok = py_pool_owner:await_stop(Name) || Found =/= []],
         case supervisor:terminate_child(?MODULE, {py_pool, Name}) of
             ok when Found =/= [] -> forget(Name, Rows);
             ok -> forget(Name, Rows), {error, not_found};
