@@ -43,10 +43,13 @@ warn_of_unknown_keys() ->
 
 in_words({bad_option, Key, Value}) ->
     io_lib:format("its environment has a bad value for ~0tp: ~0tP", [Key, Value, 20]);
-in_words({Class, Message}) when is_atom(Class); is_binary(Class) ->
-    io_lib:format("a worker of the pool default cannot start: ~ts: ~ts", [Class, Message]);
+in_words({Class, Message} = Reason) when is_atom(Class); is_binary(Class) ->
+    case io_lib:printable_unicode_list(Message) of
+        true -> io_lib:format("a worker of the pool default cannot start: ~ts: ~ts", [Class, Message]);
+        false -> io_lib:format("~0tP", [Reason, 30])
+    end;
 in_words(Reason) ->
-    io_lib:format("~0tp", [Reason]).
+    io_lib:format("~0tP", [Reason, 30]).
 
 end_supervisor(Pid) ->
     unlink(Pid),

@@ -29,4 +29,5 @@ init([]) ->
               start => {py_nodes_sup, start_link, []},
               type => supervisor,
               shutdown => infinity},
-    {ok, {Flags, [Nodes, Pools, Relays]}}.
+    %% Who waits for an answer that a relay brings is told that the pool has stopped: relays end last.
+    {ok, {Flags, [Nodes, Relays, Pools]}}.

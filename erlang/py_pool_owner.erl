@@ -159,6 +159,9 @@ handle_call(await_start, From, #state{starting = [], waiting = Waiting} = State)
     failed(State#state{waiting = [From | Waiting]});
 handle_call(await_start, From, #state{waiting = Waiting} = State) ->
     {noreply, State#state{waiting = [From | Waiting]}};
+%% A preload that stopping has interrupted.
+handle_call({worker_failed, _Reason}, _From, #state{stop_by = By} = State) when By =/= later ->
+    {reply, first, State};
 handle_call({worker_failed, _Reason}, _From, #state{starting = [], started = ok} = State) ->
     {reply, later, State};
 handle_call({worker_failed, _Reason}, _From, #state{starting = []} = State) ->
@@ -167,9 +170,10 @@ handle_call({worker_failed, Reason}, From, State) ->
     gen_server:reply(From, first),
     failed(State#state{starting = [], started = {error, Reason}});
 handle_call(stop, From, State) ->
-    #state{stop_by = By, stopping = Stopping} = Begun = begin_to_stop(State),
+    #state{stop_by = By, stopping = Stopping, waiting = Waiting} = Begun = begin_to_stop(State),
+    lists:foreach(fun(Starter) -> gen_server:reply(Starter, {error, stopped}) end, Waiting),
     _ = erlang:send_after(max(0, By - erlang:monotonic_time(millisecond)), self(), stop_time_over),
-    {noreply, Begun#state{stopping = [From | Stopping]}};
+    {noreply, Begun#state{stopping = [From | Stopping], waiting = []}};
 handle_call(_Request, _From, State) ->
     {noreply, State}.
 
