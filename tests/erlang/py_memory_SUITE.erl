@@ -67,7 +67,7 @@ lists(_Config) ->
 abandoned_calls(_Config) ->
     Bin = binary:copy(<<"x">>, ?MIB),
     bounded(200, 128 * ?MIB, fun() ->
-        {error, timeout} = py:eval("(v, __import__('time').sleep(0.002))", #{v => [py:buffer(binary:copy(Bin)), Bin]}, 0)
+        {error, timeout} = py:eval("(v, __import__('time').sleep(0.02))", #{v => [py:buffer(binary:copy(Bin)), Bin]}, 0)
     end).
 
 %% 64 MiB cross as fast as 64 KiB, in to Python and out of it, but for allocation.
