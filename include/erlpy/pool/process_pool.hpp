@@ -204,15 +204,19 @@ class process_pool final : public worker_pool {
     const auto [why, message] = who.why();
     const bool served = who.ready();
     std::shared_ptr<process_worker> added;
-    {
+    std::string cannot;
+    try {
       const std::lock_guard lock(mutex_);
       seat& here = seat_of(who);
       if (!stopped_ && served && here.thread.get() == &who) {
         here.place.restarts.fetch_add(1, std::memory_order_relaxed);
         added = make_worker(here);
       }
+    } catch (const std::exception& failed) {
+      cannot = failed.what();  // no descriptors, no memory: for the supervisor to try again
     }
     worker_left(who);
+    if (!cannot.empty()) announce(who.place().index, std::nullopt, cannot);
     if (!added) return;
     const std::size_t index = added->place().index;
     if (why == process_worker::ending::replaced) {
