@@ -100,7 +100,7 @@ class process_pool final : public worker_pool {
     auto made = std::make_shared<process_worker>(
         here.place, jobs_, settings_, objects,
         process_worker::hooks{
-            [self = shared_self()](process_worker& who, std::optional<std::pair<std::string, std::string>> failed) {
+            [self = shared_self()](process_worker& who, std::optional<start_failure> failed) {
               self->worker_started(who, std::move(failed));
             },
             [self = shared_self()](process_worker& who) { self->launch(who); },
@@ -124,25 +124,6 @@ class process_pool final : public worker_pool {
 
   void launch(process_worker& who) {
     if (!who.connected()) announce_launch(who.place().index, who.invitation());
-  }
-
-  void worker_started(process_worker& who, std::optional<std::pair<std::string, std::string>> failed) {
-    const std::size_t index = who.place().index;
-    {
-      const std::lock_guard lock(mutex_);
-      seat& here = seats_[index - 1];
-      if (failed) {
-        if (here.thread.get() == &who) here.thread = nullptr;
-      } else {
-        here.ready = true;
-        if (stopped_) who.retire();
-      }
-    }
-    if (failed) {
-      announce(index, failed->first.empty() ? std::nullopt : std::optional(failed->first), failed->second);
-    } else {
-      announce(index, std::nullopt, "");
-    }
   }
 
   // Giving up -----------------------------------------------------------------------------------------

@@ -37,8 +37,7 @@ namespace erlpy::pool {
 class process_worker final : public worker {
  public:
   struct hooks {
-    // How the start went: none, or the class, which may be empty, and the message of what failed.
-    std::function<void(process_worker&, std::optional<std::pair<std::string, std::string>>)> started;
+    std::function<void(process_worker&, std::optional<start_failure>)> started;
     std::function<void(process_worker&)> launch;  // a process is to be started that is told invitation()
     std::function<void(process_worker&)> left;    // the thread's last act
   };
@@ -176,7 +175,7 @@ class process_worker final : public worker {
   // Starting ------------------------------------------------------------------------------------------
 
   [[nodiscard]] bool prepare() {
-    std::optional<std::pair<std::string, std::string>> failed;
+    std::optional<start_failure> failed;
     try {
       rendezvous meeting;
       {
@@ -192,12 +191,12 @@ class process_worker final : public worker {
         send();
         failed = await_ready();
       } else {
-        failed.emplace("", died_early());
+        failed.emplace(start_failure{"", died_early()});
       }
     } catch (const std::exception& other) {
-      failed.emplace("", other.what());
+      failed.emplace(start_failure{"", other.what()});
     }
-    if (failed) kill(ending::crashed, failed->second);
+    if (failed) kill(ending::crashed, failed->message);
     const bool good = !failed;
     if (good) ready_.store(true, std::memory_order_release);
     events_.started(*this, std::move(failed));
@@ -209,18 +208,18 @@ class process_worker final : public worker {
     return message_.empty() ? "the worker process did not connect in time" : message_;
   }
 
-  [[nodiscard]] std::optional<std::pair<std::string, std::string>> await_ready() {
+  [[nodiscard]] std::optional<start_failure> await_ready() {
     while (!leaving() && !abandoned()) {
       while (const auto came = channel_.next()) {
         if (came->kind == frame_kind::ready) return std::nullopt;
         if (came->kind != frame_kind::failed) continue;
         frame_reader said(came->bytes);
         std::string name(said.get_text());
-        return std::pair(std::move(name), std::string(said.get_text()));
+        return start_failure{std::move(name), std::string(said.get_text())};
       }
       wait();
     }
-    return std::pair(std::string(), why_not_ready());
+    return start_failure{"", why_not_ready()};
   }
 
   // Who started it may know more than that its connection has ended, a moment later.

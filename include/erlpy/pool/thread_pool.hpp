@@ -126,7 +126,8 @@ class thread_pool final : public worker_pool {
         here.place, home, jobs_, settings_,
         thread_worker::hooks{[self = shared_self()] { return self->lodge(); },
                              [self = shared_self()](thread_worker& who, std::optional<python::failure> failed) {
-                               self->worker_started(who, std::move(failed));
+                               if (!failed) return self->worker_started(who, std::nullopt);
+                               self->worker_started(who, start_failure{failed->kind, failed->message});
                              },
                              [self = shared_self()](thread_worker& who) { self->thread_left(who); },
                              [self = shared_self()](thread_worker& who) {
@@ -156,25 +157,6 @@ class thread_pool final : public worker_pool {
     if (!own_interpreters()) return {runtime_->main_interpreter(), &runtime_->attendant()};
     auto own = python::subinterpreter::start(*runtime_);
     return {own->home(), &own->attendant(), own};
-  }
-
-  void worker_started(thread_worker& who, std::optional<python::failure> failed) {
-    const std::size_t index = who.place().index;
-    {
-      const std::lock_guard lock(mutex_);
-      seat& here = seats_[index - 1];
-      if (failed) {
-        if (here.thread.get() == &who) here.thread = nullptr;
-      } else {
-        here.ready = true;
-        if (stopped_) who.retire();
-      }
-    }
-    if (failed) {
-      announce(index, failed->kind, failed->message);
-    } else {
-      announce(index, std::nullopt, "");
-    }
   }
 
   // Giving up -----------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <erlpy/data_model.hpp>
@@ -22,6 +23,12 @@ struct slot {
   std::size_t index = 0;
   std::shared_ptr<object_holder> objects;  // of its worker, under the pool's lock; null before the first
   std::atomic<std::uint64_t> calls{0}, errors{0}, restarts{0}, busy_us{0}, streams{0};
+};
+
+// Why a worker did not start: the class of a Python exception, or none, and a message.
+struct start_failure {
+  std::string class_name;
+  std::string message;
 };
 
 class worker : public std::enable_shared_from_this<worker> {

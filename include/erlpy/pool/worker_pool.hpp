@@ -125,6 +125,23 @@ class worker_pool : public std::enable_shared_from_this<worker_pool> {
 
   [[nodiscard]] seat& seat_of(const worker& who) noexcept { return seats_[who.place().index - 1]; }
 
+  // How the start of a worker went. Under no lock.
+  void worker_started(worker& who, std::optional<start_failure> failed) {
+    {
+      const std::lock_guard lock(mutex_);
+      seat& here = seat_of(who);
+      if (failed) {
+        if (here.thread.get() == &who) here.thread = nullptr;
+      } else {
+        here.ready = true;
+        if (stopped_) who.retire();
+      }
+    }
+    const std::size_t index = who.place().index;
+    if (!failed) return announce(index, std::nullopt, "");
+    announce(index, failed->class_name.empty() ? std::nullopt : std::optional(failed->class_name), failed->message);
+  }
+
   // The last act of a worker's thread. Under no lock.
   void worker_left(worker& who) {
     bool last = false;
