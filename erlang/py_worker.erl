@@ -14,6 +14,9 @@
 -export([start_link/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
+%% From a failed start to the next, in milliseconds.
+-define(PAUSE, 200).
+
 -record(state, {pool :: py_nif:pool(),
                 owner :: pid(),
                 name :: atom(),
@@ -68,9 +71,12 @@ handle_info({py_worker, Pool, Index, Event},
         {failed, Reason} ->
             case py_pool_owner:worker_failed(Owner, Reason) of
                 first -> {stop, {shutdown, Reason}, State};
-                later -> {stop, {failed, Reason}, State}
+                %% Not at once: what is missing, descriptors or a file, may be there again in a moment.
+                later -> _ = erlang:send_after(?PAUSE, self(), {give_up, Reason}), {noreply, State}
             end
     end;
+handle_info({give_up, Reason}, State) ->
+    {stop, {failed, Reason}, State};
 handle_info({Port, {exit_status, Status}}, #state{port = {Port, Said}} = State) ->
     {noreply, ended(Said, py_program:describe(Status), State#state{port = undefined})};
 handle_info({Port, {exit_status, Status}}, #state{name = Name, index = Index} = State) when is_port(Port) ->

@@ -45,6 +45,7 @@ int main() {
     const int told_by = ::fcntl(3, F_GETFD) == -1 ? STDIN_FILENO : 3;
     const std::string address = read_line(told_by);
     const std::string secret = read_line(told_by);
+    if (told_by == 3 && (address.empty() || secret.empty())) return 3;  // the pool has stopped meanwhile
     if (address.empty() || secret.empty()) {
       std::fputs("erlpy_worker is started by a pool of erlang_python (isolation process), not by hand\n", stderr);
       return 2;

@@ -97,9 +97,9 @@ case_starting_again() ->
 
 case_queued() ->
     in_each_kind(#{num_workers => 1}, fun(Kind, Pool, Read) ->
-        Calls = [py:call_async(time, sleep, [0.1], #{}, #{pool => Pool}) || _ <- [1, 2, 3, 4]],
+        Calls = [py:call_async(time, sleep, [0.4], #{}, #{pool => Pool}) || _ <- [1, 2, 3, 4]],
         becomes(Kind, fun() -> {worker(state, Read), Read(queued), worker(queued, Read)} end, {busy, 3, 0}),
-        Bound = [py:call_async(time, sleep, [0.1], #{}, #{pool => Pool, worker => 1}) || _ <- [1, 2]],
+        Bound = [py:call_async(time, sleep, [0.4], #{}, #{pool => Pool, worker => 1}) || _ <- [1, 2]],
         ?assertEqual({Kind, 2}, {Kind, worker(queued, Read)}),
         [{ok, none} = py:await(Call) || Call <- Calls ++ Bound],
         ?assertEqual({Kind, 0, 0}, {Kind, Read(queued), worker(queued, Read)})

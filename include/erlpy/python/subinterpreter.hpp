@@ -7,6 +7,7 @@
 #ifndef ERLPY_PYTHON_SUBINTERPRETER_HPP
 #define ERLPY_PYTHON_SUBINTERPRETER_HPP
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -19,6 +20,7 @@
 #include <utility>
 
 #include <erlpy/detail/thread.hpp>
+#include <erlpy/detail/wake_pipe.hpp>
 #include <erlpy/python/detail/extension_guard.hpp>
 #include <erlpy/python/exception.hpp>
 #include <erlpy/python/gil.hpp>
@@ -115,6 +117,7 @@ class subinterpreter : public std::enable_shared_from_this<subinterpreter> {
 
   // Afterwards `state` is the only one of this thread, and of the interpreter.
   static void make(std::optional<thread_state>& state) {
+    need_descriptors();
     PyThreadState* first = nullptr;
     {
       const std::lock_guard lock(making());
@@ -135,6 +138,10 @@ class subinterpreter : public std::enable_shared_from_this<subinterpreter> {
       PyThreadState_Delete(first);
     }
   }
+
+  // An interpreter that cannot read its modules as it starts ends the process in its failure (seen on 3.11), so it does
+  // not start where there are no descriptors to be had. Error: std::system_error.
+  static void need_descriptors() { [[maybe_unused]] const std::array<erlpy::detail::wake_pipe, 8> room{}; }
 
   // The types of `datetime` are one for the process, and several interpreters that make them at once break them.
   static void make_shared_types() noexcept {
