@@ -4,7 +4,8 @@
 %%
 %% Values wait here or on the worker until the other process wants them: it asks, and gets what it asked for.
 %% Of a stream that is folded over or read ahead there are never more here than the window of that.
-%% Under a subscription the values are passed on as they come, for they were asked for already.
+%% Under a subscription the values are passed on as they come. Whatever was demanded, the native side is asked for a
+%% window at a time: passing a value on waits while the connection is full, and the others would wait here.
 -module(py_agent_stream).
 
 -include("py_stream.hrl").
@@ -23,7 +24,7 @@
                   | {demand, pos_integer()}
                   | close.
 
-%% Values on their way to a fold, at most; as many go in one message, at most.
+%% Values on their way to a fold or a subscriber, at most; of a fold as many go in one message, at most.
 -define(WINDOW, 512).
 %% How long after a time-out it can still be asked what became of the stream, in milliseconds.
 -define(LINGER, 5000).
@@ -34,6 +35,8 @@
                %% The other node's receiver of a subscription, and the tag of its messages here.
                receiver = none :: none | pid(),
                subscribed :: reference(),
+               open = 0 :: non_neg_integer(),       % values asked for that have not come,
+               owed = 0 :: non_neg_integer(),       % and those that were demanded besides
                linger = infinity :: timeout()}).
 
 %% By the agent, to whom it is linked. The answer to the opening of the stream is to go to this process, under
@@ -73,7 +76,7 @@ loop(#host{receiver = Receiver, subscribed = Tag, linger = Linger} = Host) ->
         {py_chunk, Tag, Value} ->
             hold(Value, Host),
             Receiver ! {py_chunk, Value},
-            loop(Host);
+            loop(more(Host#host{open = Host#host.open - 1}));
         {py_end, Tag} ->
             Receiver ! py_end,
             loop(Host#host{linger = ?LINGER});
@@ -96,10 +99,11 @@ asked(Alias, true, close, #host{stream = Stream, receiver = Receiver}) ->
     end;
 asked(Alias, true, {subscribe, Receiver, Count}, #host{stream = Stream, subscribed = Tag} = Host) ->
     #py_stream{handle = Handle} = Stream,
-    case py_nif:stream_push(Handle, Tag, Count, true) of
+    Open = min(Count, ?WINDOW),
+    case py_nif:stream_push(Handle, Tag, Open, true) of
         wait ->
             answer(Alias, {ok, self()}),
-            loop(Host#host{receiver = Receiver});
+            loop(Host#host{receiver = Receiver, open = Open, owed = Count - Open});
         {ended, {done, _}} ->
             answer(Alias, {ok, self()}),
             Receiver ! py_end,
@@ -111,6 +115,17 @@ asked(Alias, true, {subscribe, Receiver, Count}, #host{stream = Stream, subscrib
         {error, _} = Error ->
             answer(Alias, Error),
             loop(Host)
+    end;
+asked(Alias, true, {demand, Count}, #host{open = Open, owed = Owed} = Host) when Open > 0 ->
+    answer(Alias, ok),
+    loop(more(Host#host{owed = Owed + Count}));
+asked(Alias, true, {demand, Count}, #host{stream = #py_stream{handle = Handle}, receiver = Receiver} = Host)
+  when Receiver =/= none ->
+    Open = min(Count, ?WINDOW),
+    case py_nif:stream_demand(Handle, Open) of
+        ok -> answer(Alias, ok), loop(Host#host{open = Open, owed = Count - Open});
+        ended -> answer(Alias, ok), loop(Host);
+        {error, _} = Error -> answer(Alias, Error), loop(Host)
     end;
 asked(Alias, true, {demand, Count}, #host{stream = #py_stream{handle = Handle}} = Host) ->
     case py_nif:stream_demand(Handle, Count) of
@@ -146,6 +161,15 @@ step({some, Timeout}, Stream) ->
         {ok, Value} -> {{ok, [Value | py_stream_steps:waiting(Stream, ?WINDOW - 1)]}, Stream};
         End -> {End, Stream}
     end.
+
+%% What stands against it comes as a message, or has come.
+more(#host{stream = #py_stream{handle = Handle}, open = Open, owed = Owed} = Host)
+  when Owed > 0, Open =< ?WINDOW div 2 ->
+    Count = min(Owed, ?WINDOW - Open),
+    _ = py_nif:stream_demand(Handle, Count),
+    Host#host{open = Open + Count, owed = Owed - Count};
+more(Host) ->
+    Host.
 
 %% Whether the stream is over with this answer, so that only `closed' can come.
 is_last({done, _}) -> last;

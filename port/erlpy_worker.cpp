@@ -38,6 +38,22 @@ void close_input(int told_by) {
   if (nothing > told_by + 1) ::close(nothing);
 }
 
+// Where it connected, and whether or not it could: the pool that made the place may have gone without removing it.
+class leave_no_trace {
+ public:
+  explicit leave_no_trace(const std::string& address) : address_(address) {}
+  leave_no_trace(const leave_no_trace&) = delete;
+  leave_no_trace& operator=(const leave_no_trace&) = delete;
+  ~leave_no_trace() { clean(); }
+  void clean() const noexcept {
+    ::unlink(address_.c_str());
+    ::rmdir(address_.substr(0, address_.rfind('/')).c_str());
+  }
+
+ private:
+  const std::string& address_;
+};
+
 }  // namespace
 
 int main() {
@@ -56,7 +72,10 @@ int main() {
     // When the VM ends, one that was stopped goes on, and sees its connection end.
     if (told_by == 3) (void)::prctl(PR_SET_PDEATHSIG, SIGCONT);
 #endif
-    erlpy::process::program(address, secret).run();
+    const leave_no_trace of(address);
+    erlpy::process::program worker(address, secret);
+    of.clean();
+    worker.run();
   } catch (const std::system_error& gone) {
     // The pool has stopped meanwhile, or has another process by now: nothing that anybody needs to know.
     if (gone.code() == std::errc::no_such_file_or_directory || gone.code() == std::errc::connection_refused) return 3;

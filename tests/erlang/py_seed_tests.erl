@@ -110,8 +110,17 @@ for _ in range(100):
     {ok, Found} = py:gc(),
     ?assert(Found >= 50).
 
+%% tracemalloc refuses interpreters with a GIL of their own.
 case_tracemalloc() ->
-    ok = py:tracemalloc_start(),
+    case {py_test:isolation(), py:tracemalloc_start()} of
+        {subinterpreter, {error, {'ImportError', Refused}}} ->
+            ?assertMatch({match, _}, re:run(Refused, "_tracemalloc.*subinterpreters"));
+        {_, Started} ->
+            ok = Started,
+            traced()
+    end.
+
+traced() ->
     ok = py:exec(<<"kept = [bytes(1000) for _ in range(1000)]">>),
     {ok, Stats} = py:memory_stats(),
     ok = py:tracemalloc_stop(),
