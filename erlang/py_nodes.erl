@@ -14,7 +14,7 @@
 
 -include("py_pool.hrl").
 
--export([start_link/0, scope/0, join/2, least/2, begun/2, ended/2]).
+-export([start_link/0, scope/0, join/2, choose/2, ended/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
 -define(SCOPE, erlang_python_pg).
@@ -59,23 +59,31 @@ join(Pool, Owner) ->
 %% The node to send a call to, without those in Tried: this one while it has an idle worker, which nobody needs to
 %% be told; else the least loaded. Of nodes that all choose the least loaded by what they were told, all choose the
 %% same: with calls that are short against the time between two tellings that is worse than chance
-%% (docs/scale.md), and this keeps it to what overflows.
--spec least(Pool :: atom(), Tried :: [node()]) -> {ok, node()} | none.
-least(Pool, Tried) ->
+%% (docs/scale.md), and this keeps it to what overflows. The call counts there until ended/2.
+-spec choose(Pool :: atom(), Tried :: [node()]) -> {ok, node()} | none.
+choose(Pool, Tried) ->
     case lists:usort(members(Pool)) -- Tried of
         [] -> none;
-        [Node] -> {ok, Node};
+        [Node] -> chosen(Pool, Node);
         Nodes ->
-            case lists:member(node(), Nodes) andalso has_room(Pool) of
+            case lists:member(node(), Nodes) andalso takes_place(Pool) of
                 true -> {ok, node()};
-                false -> {ok, least_of(some(Nodes), Pool)}
+                false -> chosen(Pool, least_of(some(Nodes), Pool))
             end
     end.
 
-has_room(Pool) ->
+chosen(Pool, Node) ->
+    _ = count({Pool, Node}, 1),
+    {ok, Node}.
+
+%% Of several at the same moment no more than there are workers.
+takes_place(Pool) ->
+    Key = {Pool, node()},
     case measured(Pool) of
-        {ok, {Jobs, Workers}} -> Jobs < Workers;
-        {error, _} -> false
+        {ok, {Jobs, Workers}} when Jobs < Workers ->
+            count(Key, 1) =< Workers orelse begin _ = count(Key, -1), false end;
+        _ ->
+            false
     end.
 
 members(Group) ->
@@ -112,21 +120,18 @@ load(Pool, Node) ->
         error:badarg -> 0.0
     end.
 
-%% A call through `any' begins, and has ended.
--spec begun(Pool :: atom(), node()) -> ok.
-begun(Pool, Node) ->
-    count({Pool, Node}, 1).
-
+%% A call through `any' has ended.
 -spec ended(Pool :: atom(), node()) -> ok.
 ended(Pool, Node) ->
-    count({Pool, Node}, -1).
+    _ = count({Pool, Node}, -1),
+    ok.
 
+%% How many there are now.
 count(Key, Change) ->
     try
-        _ = ets:update_counter(?TABLE, Key, {?UNDER_WAY, Change}, {Key, 0, 0, 1}),
-        ok
+        ets:update_counter(?TABLE, Key, {?UNDER_WAY, Change}, {Key, 0, 0, 1})
     catch
-        error:badarg -> ok
+        error:badarg -> 0
     end.
 
 -spec init([]) -> {ok, #state{}}.

@@ -90,7 +90,7 @@ anywhere(Op, {Name, _, _, _} = Call, Try) ->
     end.
 
 next(Op, {Name, _, _, _} = Call, Try, Tried, Reason) ->
-    case py_nodes:least(Name, Tried) of
+    case py_nodes:choose(Name, Tried) of
         none ->
             {refused, Reason};
         {ok, Node} ->
@@ -106,7 +106,6 @@ worse(overload, _Why) -> overload;
 worse(_Reason, Why) -> Why.
 
 counted(Name, Node, Try) ->
-    ok = py_nodes:begun(Name, Node),
     try Try(Node) of
         %% Until it is awaited.
         {ok, _, _} = Begun -> Begun;
