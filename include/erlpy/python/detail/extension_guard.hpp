@@ -1,7 +1,10 @@
 // What keeps extensions that do not support sub-interpreters from breaking the process: they are an ImportError.
 //
-// Before 3.12 CPython lets every extension in. numpy then works in one interpreter and crashes in the next, so
-// it is refused here; and `_asyncio` would raise the CancelledError of whichever interpreter imported it first,
+// numpy is refused here, on every version. Before 3.12 CPython lets every extension in, and numpy works in one
+// interpreter and crashes in the next; later versions refuse it half way through its initialisation, and the process
+// ended in "free(): invalid pointer" after some of these (numpy 2.2 on Python 3.13).
+//
+// Before 3.12 `_asyncio` would raise the CancelledError of whichever interpreter imported it first,
 // so asyncio has to do with what it has in Python. A fork would abort the child, and is refused as later
 // versions do.
 //
@@ -38,7 +41,12 @@ class Refused:
     @staticmethod
     def find_spec(name, path=None, target=None):
         if name == 'numpy':
-            raise ImportError('numpy does not support sub-interpreters on this version of Python', name=name)
+            raise ImportError('numpy does not support sub-interpreters', name=name)
+
+
+def refuse_numpy():
+    import sys
+    sys.meta_path.insert(0, Refused)
 
 
 def refuse_fork():
@@ -49,7 +57,6 @@ def refuse():
     import os
     import sys
     sys.modules['_asyncio'] = None
-    sys.meta_path.insert(0, Refused)
     os.fork = os.forkpty = refuse_fork
 
 
@@ -115,6 +122,7 @@ inline void guard_extensions() {
   const ref code = checked(Py_CompileString(guard_source, "<erlang support>", Py_file_input));
   const ref run = checked(PyEval_EvalCode(code.get(), space.get(), space.get()));
   const auto found = [&](const char* name) { return ref::borrow(PyDict_GetItemString(space.get(), name)); };
+  const ref without_numpy = checked(PyObject_CallObject(found("refuse_numpy").get(), nullptr));
   if constexpr (!compat::own_gil) {
     const ref done = checked(PyObject_CallObject(found("refuse").get(), nullptr));
   }
