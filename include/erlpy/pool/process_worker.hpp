@@ -58,7 +58,8 @@ class process_worker final : public worker {
     try {
       if (prepare()) serve();
     } catch (const std::exception& failed) {
-      kill(ending::crashed, failed.what());  // what the process says makes no sense, or there is no memory for it
+      kill(ending::crashed, failed.what());
+      if (const job_ptr left = current()) left->refuse(ending_reason());
     }
     end();
     events_.left(*this);
@@ -247,7 +248,7 @@ class process_worker final : public worker {
         continue;
       }
       attend();
-      if (!channel_.spin_read([this] { return jobs_.has_work(place_.index); })) {
+      if (!spin([this] { return jobs_.has_work(place_.index); })) {
         if (!jobs_.enter_loop(place_.index, searching_, pipe_)) continue;
         wait();
         jobs_.leave_loop(place_.index, searching_);
@@ -290,7 +291,7 @@ class process_worker final : public worker {
       serve_residents();
       attend();
       if (!asked_ || abandoned()) break;
-      if (!channel_.spin_read([] { return false; })) wait();
+      if (!spin([] { return false; })) wait();
       hear();
     }
     jobs_.leave(place_.index, pipe_);
@@ -336,7 +337,26 @@ class process_worker final : public worker {
     std::array<pollfd, 2> look{pollfd{channel_.number(), POLLIN, 0}, pollfd{pipe_.reading_end(), POLLIN, 0}};
     if (::poll(look.data(), look.size(), -1) <= 0) return;
     if (look[1].revents != 0) pipe_.drain();
-    if (look[0].revents != 0 && !channel_.read_some()) lose();
+    if (look[0].revents == 0) return;
+    (void)received([this] {
+      if (!channel_.read_some()) lose();
+      return true;
+    });
+  }
+  // True: bytes have come.
+  template <class OtherWork>
+  [[nodiscard]] bool spin(OtherWork other_work) {
+    return received([&] { return channel_.spin_read(other_work); });
+  }
+  // A frame for which there is no memory is this process's end, and nothing else's.
+  template <class Receive>
+  [[nodiscard]] bool received(Receive receive) {
+    try {
+      return receive();
+    } catch (const std::exception& failed) {
+      kill(ending::crashed, std::string("what it sent cannot be received: ") + failed.what());
+      return true;
+    }
   }
 
   // All that has come.
