@@ -196,7 +196,9 @@ class bridge {
       poll();
       python::ref result = python::call(function.get(), PyList_GET_ITEM(each.get(), i), nullptr);
       if (python::is_awaitable(result.get())) result = on_.await(result);
-      list.push(transcode(python::source(on_.context(), result.get(), giving_limits()), list.child()));
+      push_element(list, [&](auto& child) {
+        return transcode(python::source(on_.context(), result.get(), giving_limits()), child);
+      });
     }
     index_.reset();
     return list.finish();

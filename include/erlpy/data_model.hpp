@@ -167,21 +167,66 @@ class walk_guard {
 // most sinks return themselves. Elements are written in order: walk an element *completely*, push
 // it, then begin the next; of a map entry first the key, then the value. (A sink that appends
 // bytes depends on this.) Exactly the announced number of elements is pushed before finish().
+//
+// Where elements are of several types, no one sink takes them all: such a builder has, instead of these,
+// `element(walk)`, or `entry(walk_key, walk_value)`, and calls each walk, once, with the sink that is right
+// for that place; a walk is generic, and returns what the sink built. Sources use push_element() and
+// push_entry(), which serve both.
+
+namespace detail {
+struct archetype_walk {
+  template <class S>
+  typename S::value_type operator()(S& to) const {
+    return to.none();
+  }
+};
+}  // namespace detail
+
+template <class B>
+concept element_builder = requires(B& b, detail::archetype_walk walk) { b.element(walk); };
+template <class B>
+concept entry_builder = requires(B& b, detail::archetype_walk walk) { b.entry(walk, walk); };
 
 template <class B, class Value>
-concept sequence_builder = requires(B b, Value v) {
+concept sequence_builder = requires(B b) {
+  { b.finish() } -> std::convertible_to<Value>;
+} && (element_builder<B> || requires(B b, Value v) {
   b.child();
   b.push(std::move(v));
-  { b.finish() } -> std::convertible_to<Value>;
-};
+});
 
 template <class B, class Value>
-concept map_builder = requires(B b, Value k, Value v) {
+concept map_builder = requires(B b) {
+  { b.finish() } -> std::convertible_to<Value>;
+} && (entry_builder<B> || requires(B b, Value k, Value v) {
   b.key();
   b.value();
   b.push(std::move(k), std::move(v));  // duplicates: fault::value from push() or finish()
-  { b.finish() } -> std::convertible_to<Value>;
-};
+});
+
+// Adds what `walk(sink)` builds as the next element.
+template <class Builder, class Walk>
+void push_element(Builder& to, Walk&& walk) {
+  if constexpr (element_builder<Builder>) {
+    to.element(std::forward<Walk>(walk));
+  } else {
+    auto&& child = to.child();
+    to.push(walk(child));
+  }
+}
+
+// Adds an entry of a map, the key first.
+template <class Builder, class WalkKey, class WalkValue>
+void push_entry(Builder& to, WalkKey&& walk_key, WalkValue&& walk_value) {
+  if constexpr (entry_builder<Builder>) {
+    to.entry(std::forward<WalkKey>(walk_key), std::forward<WalkValue>(walk_value));
+  } else {
+    auto&& key_sink = to.key();
+    auto key = walk_key(key_sink);
+    auto&& value_sink = to.value();
+    to.push(std::move(key), walk_value(value_sink));
+  }
+}
 
 // An opaque term on offer by a source: `kind()`, `external(out)` appends External Term Format
 // without the version byte, `share()` makes an owner that outlives the source.

@@ -143,7 +143,7 @@ class walker {
     auto builder = to.list(length);
     ErlNifTermType guess = ERL_NIF_TERM_TYPE_INTEGER;
     for (ERL_NIF_TERM head; enif_get_list_cell(env_, term, &head, &term);)
-      builder.push(value(head, builder.child(), guess));
+      push_element(builder, [&](auto& child) { return value(head, child, guess); });
     return builder.finish();
   }
 
@@ -157,8 +157,9 @@ class walker {
     ErlNifTermType key_guess = ERL_NIF_TERM_TYPE_BITSTRING;
     ErlNifTermType value_guess = ERL_NIF_TERM_TYPE_INTEGER;
     for (ERL_NIF_TERM key, mapped; pass.pair(key, mapped); pass.next()) {
-      auto built_key = value(key, builder.key(), key_guess);
-      builder.push(std::move(built_key), value(mapped, builder.value(), value_guess));
+      push_entry(
+          builder, [&](auto& child) { return value(key, child, key_guess); },
+          [&](auto& child) { return value(mapped, child, value_guess); });
     }
     return builder.finish();
   }
@@ -190,7 +191,8 @@ class walker {
     const walk_guard::level inside(guard_);
     auto builder = to.tuple(all.size());
     ErlNifTermType guess = ERL_NIF_TERM_TYPE_INTEGER;
-    for (const ERL_NIF_TERM element : all) builder.push(value(element, builder.child(), guess));
+    for (const ERL_NIF_TERM element : all)
+      push_element(builder, [&](auto& child) { return value(element, child, guess); });
     return builder.finish();
   }
 

@@ -203,8 +203,7 @@ class source {
       guard_.tick();
       const ref element = ref::steal(compat::list_item(object, i));
       if (!element) detail::raise_changed("list");
-      auto&& child = out.child();
-      out.push(value(element.get(), child, &level.here));
+      push_element(out, [&](auto& child) { return value(element.get(), child, &level.here); });
     }
     if (PyList_GET_SIZE(object) != size) detail::raise_changed("list");
     return out.finish();
@@ -225,8 +224,7 @@ class source {
       guard_.tick();
       PyObject* const element = PyTuple_GET_ITEM(tuple, i);
       if (element == nullptr) detail::raise_changed("tuple");  // still under construction somewhere
-      auto&& child = out.child();
-      out.push(value(element, child, around));
+      push_element(out, [&](auto& child) { return value(element, child, around); });
     }
   }
 
@@ -263,11 +261,9 @@ class source {
 
   template <class Builder>
   void entry(PyObject* key, PyObject* mapped, Builder& out, const enclosing* around) {
-    auto&& key_sink = out.key();
-    auto built_key = this->key(key, key_sink, around);
-    auto&& value_sink = out.value();
-    auto built_value = value(mapped, value_sink, around);
-    out.push(std::move(built_key), std::move(built_value));
+    push_entry(
+        out, [&](auto& child) { return this->key(key, child, around); },
+        [&](auto& child) { return value(mapped, child, around); });
   }
 
   template <class To>
@@ -298,8 +294,7 @@ class source {
     while (const ref element = ref::steal(PyIter_Next(elements.get()))) {
       guard_.tick();
       if (++seen > size) break;
-      auto&& child = out.child();
-      out.push(value(element.get(), child, &level.here));
+      push_element(out, [&](auto& child) { return value(element.get(), child, &level.here); });
     }
     if (PyErr_Occurred() != nullptr) throw exception::fetch();
     if (seen != size) detail::raise_changed("set");

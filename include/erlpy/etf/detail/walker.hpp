@@ -95,8 +95,7 @@ class walker {
     const walk_guard::level inside(guard_);
     for (; length > 0; --length) {
       guard_.tick();
-      auto&& child = builder.child();
-      builder.push(value(child));
+      push_element(builder, [&](auto& child) { return value(child); });
     }
     return builder.finish();
   }
@@ -108,8 +107,8 @@ class walker {
     auto builder = to.list(elements.size());
     for (const std::byte element : elements) {
       guard_.tick();
-      auto&& child = builder.child();
-      builder.push(child.integer(std::to_integer<std::int64_t>(element)));
+      push_element(builder,
+                   [element](auto& child) { return child.integer(std::to_integer<std::int64_t>(element)); });
     }
     return builder.finish();
   }
@@ -159,10 +158,8 @@ class walker {
     auto builder = to.map(static_cast<std::size_t>(size));
     for (; size > 0; --size) {
       guard_.tick();
-      auto&& key_sink = builder.key();
-      auto key = value(key_sink);
-      auto&& value_sink = builder.value();
-      builder.push(std::move(key), value(value_sink));
+      const auto next = [&](auto& child) { return value(child); };
+      push_entry(builder, next, next);
     }
     return builder.finish();
   }
