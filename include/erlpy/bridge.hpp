@@ -41,6 +41,7 @@ struct request_flags {
   static constexpr std::uint8_t traceback = 1;
   static constexpr std::uint8_t keep_atoms = 2;
   static constexpr std::uint8_t as_stream = 4;
+  static constexpr std::uint8_t exact_bytes = 8;
 };
 
 // What to do, in terms of one format. Which members count depends on `what`:
@@ -62,6 +63,7 @@ struct request {
   bool traceback = false;   // errors carry their frames
   bool keep_atoms = false;  // atoms cross as erlang.Atom
   bool as_stream = false;   // of call, eval and object: the answer is a stream over the result
+  bool exact_bytes = false; // where the answer is written down: so that text and bytes can be told apart
 };
 
 // A format of terms, for the time of one request.
@@ -119,10 +121,24 @@ class bridge {
     }
   }
 
- private:
-  [[nodiscard]] value run_one() {
+  // Attached, on the worker, for a host that takes the object itself: what the operation gives, awaited, not
+  // converted. Not for `map`. Errors: what user code raises, conversion_error.
+  [[nodiscard]] python::ref object() {
     python::ref result = perform();
     if (answers_value() && python::is_awaitable(result.get())) result = on_.await(result);
+    return result;
+  }
+
+  // How an object of this request is walked.
+  [[nodiscard]] walk_limits giving_limits() const noexcept {
+    walk_limits limits = limits_;
+    limits.breathe = [](void*) { let_others_run(); };
+    return limits;
+  }
+
+ private:
+  [[nodiscard]] value run_one() {
+    const python::ref result = object();
     return asked_.as_stream ? format_.stream(result) : give(result);
   }
 
@@ -246,12 +262,6 @@ class bridge {
 
   [[nodiscard]] value give(const python::ref& result) {
     return transcode(python::source(on_.context(), result.get(), giving_limits()), format_.sink());
-  }
-
-  [[nodiscard]] walk_limits giving_limits() const noexcept {
-    walk_limits limits = limits_;
-    limits.breathe = [](void*) { let_others_run(); };
-    return limits;
   }
 
   // As Python code does between instructions: whoever has waited for the GIL for the switch interval

@@ -1,11 +1,13 @@
-// Everything of the library that needs no BEAM: values between worlds, Python, streams, pools of workers, and
-// the operations on them. A NIF includes <erlpy/nif/...> besides.
+// Everything of the library that needs no BEAM: values between worlds, Python, streams, pools of workers,
+// the operations on them, and their typed face for C++ programs. A NIF includes <erlpy/nif/...> besides.
 #ifndef ERLPY_ERLPY_HPP
 #define ERLPY_ERLPY_HPP
 
 #include <erlpy/bridge.hpp>
+#include <erlpy/cpp.hpp>
 #include <erlpy/data_model.hpp>
 #include <erlpy/etf.hpp>
+#include <erlpy/interpreter_pool.hpp>
 #include <erlpy/pool/process_pool.hpp>
 #include <erlpy/pool/thread_pool.hpp>
 #include <erlpy/process/program.hpp>

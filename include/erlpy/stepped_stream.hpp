@@ -1,20 +1,15 @@
 // A Python iterable as a stream of some world: what is asked of it runs the coroutine of its steps, on its
 // worker, as far as there is demand; values and ends go out through the world's half.
 //
-// Written once for every world. The half that knows the world is the base class:
-//   signals_, made_           what is asked, and how many values were made since that was settled
-//   interrupted_, over_       atomic flags: the step under way was interrupted; nothing will run any more
-//   asynchronous_             set by open()
+// Written once for every world. The half that knows the world is the base class, a stream_resident with:
 //   enter(on), leave()        around the work on the worker; nothing of it is anybody else's to touch between
-//   lend(), recover()         around a step, which may take its time: what was made is there for others to take
-//   asked_step()              which step is asked for, once; then `next`
-//   asked_value(on)           the Python value that goes with it; errors: what is wrong with it
-//   step_refused(on)          in a catch block: that step cannot be done, and nothing has happened
-//   put(on, value)            a value was made; errors: it cannot be converted
-//   flush(more)               what was put goes out; `more` will follow
-//   end_as_done(on, result), end_as_error(on)   how it ended; the latter in a catch block. The first one stands
-//   ended()                   after that, once: whoever wants to know is told
-//   settled()                 all that was asked for has gone out
+//   lend(), recover()         around a step, which may take its time: what was made is there for others to
+//   take asked_step()              which step is asked for, once; then `next` asked_value(on)           the
+//   Python value that goes with it; errors: what is wrong with it step_refused(on)          in a catch block:
+//   that step cannot be done, and nothing has happened put(on, value)            a value was made; errors: it
+//   cannot be converted flush(more)               what was put goes out; `more` will follow end_as_done(on,
+//   result), end_as_error(on)   how it ended; the latter in a catch block. The first one stands ended() after
+//   that, once: whoever wants to know is told settled()                 all that was asked for has gone out
 #ifndef ERLPY_STEPPED_STREAM_HPP
 #define ERLPY_STEPPED_STREAM_HPP
 

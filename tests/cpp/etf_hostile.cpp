@@ -16,7 +16,7 @@ namespace {
 // Every tag at least once, nested.
 byte_buffer sample() {
   return bytes_of(
-      "83 68 18"
+      "83 68 1b"
       "61 07  62 ffff0000  6e 0a 01 01020304050607080910  6f 00000003 00 010203"
       "46 3ff8000000000000  63 \"1.50000000000000000000e+00\" 0000000000"
       "64 0003 \"abc\"  73 02 e9ff  76 0003 \"abc\"  77 04 f09f9880"
@@ -31,6 +31,9 @@ byte_buffer sample() {
       "71 7705\"lists\" 7703\"map\" 6102"
       "70 0000003a 01 000102030405060708090a0b0c0d0e0f 00000001 00000001 7701\"m\" 6101 6203ffffff"
       " 58 7703\"n@h\" 00000050 00000001 00000002 6a"
+      "43 00000002 01 7701\"m\" 7301\"n\" 7701\"b\" 640001\"a\" 6101 6c 00000001 6101 6102"
+      "79 22c44b04 6802 58 6a 0000000a 00000000 00000000 5a 0003 6a 00000000 00009b69 81800001 479069c3"
+      "79 22c44b04 6803 66 6a 0000000a 00 78 6a 0000000000000001 00000000 79 22c44b04 6101"
       "68 02 7706\"$bytes\" 6d 00000002 \"ab\""
       "68 02 7709\"generator\" 68 03 7707\"$object\" 6101 6102"
       "68 04 7708\"$ndarray\" 6d 00000003\"<f8\" 68 02 6101 6101 6d 00000008 0000000000000000");
@@ -114,6 +117,8 @@ TEST_CASE("lengths that are not there are errors, at once", "[etf]") {
            "6b ffff",
            "6c 00000003 6a6a6a",
            "70 00000000 00",
+           "43 ffffffff 00 7701\"m\" 7701\"n\"",
+           "68 01 79 00000000 6d ffffffff 00",
            "72 ffff 7700 00",
            "6c 00000001 6c 7fffffff 6a",
            "68 02 7708\"$ndarray\"",
@@ -133,8 +138,17 @@ TEST_CASE("malformed terms are errors that say what is wrong", "[etf]") {
       {"83", "cut off"},
       {"83 83 6a", "unknown tag 131 at byte 1"},
       {"00", "unknown tag 0 at byte 0"},
-      {"68 01 75", "unknown tag 117 at byte 2"},
-      {"83 79 00", "LOCAL_EXT"},
+      {"68 01 60", "unknown tag 96 at byte 2"},
+      {"68 01 75", "FUN_EXT"},
+      {"68 01 52 00", "ATOM_CACHE_REF"},
+      {"83 44 00 6101", "between nodes"},
+      {"83 45 0000000000000001 0000000000000001 00 6101", "between nodes"},
+      {"68 01 50 00000002 789c", "only a whole term"},
+      {"83 79", "cut off"},
+      {"83 68 01 79 00000000", "cut off"},
+      {"83 68 01 79 00000000 6000", "unknown tag 96"},
+      {"83 43 00000000 02 7701\"m\" 7701\"n\"", "neither exported nor not"},
+      {"83 43 00000001 00 7701\"m\" 7701\"n\" 6101 6101", "an atom is missing"},
       {"46 7ff0000000000000", "not finite"},
       {"46 7ff8000000000001", "not finite"},
       {"63 \"1.5e+00 and some words, really\" 00", "no number"},

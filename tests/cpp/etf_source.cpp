@@ -95,6 +95,21 @@ TEST_CASE("what only Erlang understands stays opaque and keeps its bytes", "[etf
       {"4d 00000002 03 ffa0", erlpy::opaque_kind::bitstring, "<<255,5:3>>"},
       {"6c 00000002 6101 6102 6103", erlpy::opaque_kind::improper_list, "[1,2|3]"},
       {"6c 00000001 6101 4d 00000001 01 80", erlpy::opaque_kind::improper_list, "[1|<<1:1>>]"},
+      {"70 00000046 01 000102030405060708090a0b0c0d0e0f 00000001 00000002 7701\"m\" 6101 6203ffffff 58 "
+       "7703\"n@h\" 00000050 00000001 00000002 6c 00000001 6101 6102 6b 0001 05",
+       erlpy::opaque_kind::fun, "#Fun<m.1.67108863>"},
+      // #m:n{b = 1, a = [1|2]} of OTP 29; one without fields.
+      {"43 00000002 00 7701\"m\" 7701\"n\" 7701\"b\" 7701\"a\" 6101 6c 00000001 6101 6102",
+       erlpy::opaque_kind::fun, "#m:n{b = 1,a = [1|2]}"},
+      {"43 00000000 01 7701\"m\" 7701\"n\"", erlpy::opaque_kind::fun, "#m:n{}"},
+      // term_to_binary({self(), make_ref()}, [local]) of OTP 27, and of a fun, which nests what it is itself.
+      {"79 22c44b04 6802 58 6a 0000000a 00000000 00000000 5a 0003 6a 00000000 00009b69 81800001 479069c3",
+       erlpy::opaque_kind::reference, "#Local<41 bytes>"},
+      {"79 9b69e13d 70 00000068 00 0817835047f7cb3b4098946747634026 00000001 00000000 7702\"le\" 79 c620136e "
+       "6101 79 e3852d88 620040bc1a 58 6a 00000000 00000000 00000000",
+       erlpy::opaque_kind::reference, "#Local<70 bytes>"},
+      // Nothing is promised about what follows the tag.
+      {"79 ff", erlpy::opaque_kind::reference, "#Local<2 bytes>"},
   };
   for (const auto& sample : samples) {
     INFO(sample.bytes);
@@ -111,6 +126,76 @@ TEST_CASE("what only Erlang understands stays opaque and keeps its bytes", "[etf
     verbatim.erase(verbatim.begin());
     CHECK(verbatim == bytes);
   }
+}
+
+TEST_CASE("a term in a node's local format is one where it is a part of another, too", "[etf]") {
+  const std::string local = "79 22c44b04 58 6a 0000000a 00000000 00000000 ";
+  CHECK(spelled("83 68 02 " + local + "6101") == "{opaque:#Local<19 bytes> 1}");
+  CHECK(spelled("83 6c 00000002" + local + local + "6a") ==
+        "[opaque:#Local<19 bytes> opaque:#Local<19 bytes>]");
+  CHECK(spelled("83 6c 00000001" + local + local) == "opaque:[#Local<19 bytes>|#Local<19 bytes>]");
+  CHECK(spelled("83 74 00000001 6101" + local) == "#{1=>opaque:#Local<19 bytes>}");
+  const byte_buffer nested = bytes_of("83 68 02 " + local + "6c 00000001" + local + local);
+  CHECK(hex(reencoded(nested)) == hex(nested));
+  std::vector<erlpy::etf::term> parts;
+  REQUIRE(erlpy::etf::tuple_elements(erlpy::etf::read_term(nested), parts));
+  CHECK(hex(parts.at(0).bytes()) == hex(bytes_of(local)));
+
+  SECTION("an identifier without a node is nowhere else") {
+    CHECK(fault_of([] { (void)spelled("83 58 6a 0000000a 00000000 00000000"); }) == value_fault);
+    CHECK(fault_of([] { (void)spelled("83 68 01 5a 0001 6a 00000000 00000001"); }) == value_fault);
+    CHECK(fault_of([&] { (void)spelled("83 68 02 " + local + "78 6a 0000000000000001 00000000"); }) ==
+          value_fault);
+  }
+  SECTION("equal if its bytes are") {
+    const auto view = [](const byte_buffer& bytes) { return erlpy::etf::read_term(bytes); };
+    const byte_buffer one = bytes_of(local);
+    const byte_buffer other = bytes_of("79 22c44b05 58 6a 0000000a 00000000 00000000");
+    CHECK(erlpy::etf::identical(view(one), view(one)));
+    CHECK_FALSE(erlpy::etf::identical(view(one), view(other)));
+    CHECK_FALSE(erlpy::etf::identical(view(nested), view(one)));
+    CHECK(erlpy::etf::detail::hash_term(view(one)) != erlpy::etf::detail::hash_term(view(other)));
+  }
+}
+
+TEST_CASE("native records have the order that OTP 29 gives them", "[etf]") {
+  // Module, name, exported, number of fields, their names, their values.
+  std::vector<byte_buffer> ordered;
+  for (const char* record : {
+           "69 00000001 6101",
+           "43 00000000 00 7701\"a\" 7701\"b\"",
+           "43 00000001 00 7701\"a\" 7701\"b\" 7701\"a\" 6101",
+           "43 00000001 00 7701\"a\" 7701\"b\" 7701\"a\" 6102",
+           "43 00000001 00 7701\"a\" 7701\"b\" 7701\"b\" 6101",
+           "43 00000002 00 7701\"a\" 7701\"b\" 7701\"a\" 7701\"b\" 6107 6100",
+           "43 00000002 00 7701\"a\" 7701\"b\" 7701\"b\" 7701\"a\" 6100 6101",
+           "43 00000000 01 7701\"a\" 7701\"b\"",
+           "43 00000000 00 7701\"a\" 7701\"n\"",
+           "43 00000000 00 7701\"m\" 7701\"a\"",
+           "74 00000000",
+       })
+    ordered.push_back(bytes_of(record));
+  for (std::size_t i = 0; i < ordered.size(); ++i)
+    for (std::size_t k = 0; k < ordered.size(); ++k) {
+      INFO(hex(ordered[i]) << " " << hex(ordered[k]));
+      CHECK(erlpy::etf::compare(erlpy::etf::term(ordered[i]), erlpy::etf::term(ordered[k])) == (i <=> k));
+    }
+  const byte_buffer one = bytes_of("43 00000001 00 7701\"a\" 7701\"b\" 7701\"a\" 6101");
+  const byte_buffer latin1 = bytes_of("43 00000001 00 640001\"a\" 7701\"b\" 7301\"a\" 6e 01 00 01");
+  CHECK(erlpy::etf::identical(erlpy::etf::term(one), erlpy::etf::term(latin1)));
+  CHECK(erlpy::etf::detail::hash_term(erlpy::etf::term(one)) ==
+        erlpy::etf::detail::hash_term(erlpy::etf::term(latin1)));
+  const byte_buffer as_float = bytes_of("43 00000001 00 7701\"a\" 7701\"b\" 7701\"a\" 46 3ff0000000000000");
+  CHECK(erlpy::etf::compare(erlpy::etf::term(one), erlpy::etf::term(as_float)) ==
+        std::strong_ordering::equal);
+  CHECK_FALSE(erlpy::etf::identical(erlpy::etf::term(one), erlpy::etf::term(as_float)));
+}
+
+TEST_CASE("a bitstring of whole bytes is a binary", "[etf]") {
+  CHECK(spelled("4d 00000002 08 \"ab\"") == "binary:\"ab\"");
+  CHECK(spelled("68 02 4d 00000001 08 \"a\" 4d 00000001 07 fe") == "{binary:\"a\" opaque:<<127:7>>}");
+  CHECK(fault_of([] { (void)spelled("4d 00000000 08"); }) == value_fault);
+  CHECK(fault_of([] { (void)spelled("4d 00000002 08 61"); }) == value_fault);
 }
 
 TEST_CASE("opaque terms are equal if Erlang says so, however they were written", "[etf]") {

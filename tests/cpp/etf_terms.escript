@@ -72,7 +72,18 @@ fixed() ->
     [binary_to_term(<<131, 120, 119, (byte_size(N)), N/binary, I:64, C:32>>)
      || N <- [<<"a@b">>, <<"b@a">>], I <- [1, 7, 1 bsl 27], C <- [1, 2]] ++
     [binary_to_term(<<131, 90, L:16, 119, (byte_size(N)), N/binary, C:32, (words(L, I))/binary>>)
-     || N <- [<<"a@b">>, <<"b@a">>], I <- [1, 70000], L <- [1, 2, 3], C <- [1, 2]].
+     || N <- [<<"a@b">>, <<"b@a">>], I <- [1, 70000], L <- [1, 2, 3], C <- [1, 2]] ++
+    native_records().
+
+%% Where the VM has them (from OTP 29 on).
+native_records() ->
+    Atom = fun(A) -> B = atom_to_binary(A), <<119, (byte_size(B)), B/binary>> end,
+    Bytes = [iolist_to_binary([<<131, 67, (length(Fields)):32, Exported>>, Atom(M), Atom(N),
+                               [Atom(F) || {F, _} <- Fields], [V || {_, V} <- Fields]])
+             || M <- [m, ab], N <- [n, a, 'ä'], Exported <- [0, 1],
+                Fields <- [[], [{a, <<97, 1>>}], [{b, <<97, 1>>}], [{a, <<70, 1.0/float>>}], [{a, <<97, 2>>}],
+                           [{a, <<97, 1>>}, {b, <<97, 0>>}], [{b, <<97, 1>>}, {a, <<97, 0>>}], [{b, <<106>>}, {c, <<97, 0>>}]]],
+    lists:append([try [binary_to_term(B)] catch error:badarg -> [] end || B <- Bytes]).
 
 words(L, I) -> << <<(I + K):32>> || K <- lists:seq(1, L) >>.
 

@@ -1,6 +1,5 @@
 // Frames between a pool and its worker processes, over real sockets: whole, in pieces, big, and wrong.
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -15,7 +14,6 @@
 #include <utility>
 
 #include <erlpy/pool/channel.hpp>
-#include <erlpy/pool/rendezvous.hpp>
 #include <erlpy/pool/setup.hpp>
 
 #include "catch.hpp"
@@ -165,59 +163,6 @@ TEST_CASE("sending does not wait with its caller's lock in hand") {
   }));
   receiver.join();
   CHECK(waited);
-}
-
-// Meeting ------------------------------------------------------------------------------------------------------
-
-[[nodiscard]] std::optional<int> meet(pool::rendezvous& place, pool::channel& line, std::chrono::milliseconds time) {
-  const erlpy::detail::wake_pipe pipe;
-  return place.meet(line, pipe, time, [] { return false; });
-}
-
-void introduce(const std::string& path, std::string_view secret, std::uint64_t process) {
-  pool::channel line(pool::channel::connect(path));
-  pool::outgoing_frame hello;
-  hello.begin(pool::frame_kind::hello, process);
-  hello.put_bytes(as_bytes(secret));
-  (void)line.send(hello);
-  (void)line.read_some();  // until the other side has gone, or says something
-}
-
-TEST_CASE("only who knows the secret is let in") {
-  pool::rendezvous place;
-  pool::channel line;
-  std::thread stranger([&] { introduce(place.path(), std::string(place.secret().size(), '0'), 1); });
-  std::thread friendly([&] {
-    std::this_thread::sleep_for(50ms);
-    introduce(place.path(), place.secret(), 42);
-  });
-  CHECK(meet(place, line, 20s) == 42);
-  line.shut();
-  stranger.join();
-  friendly.join();
-}
-
-TEST_CASE("the meeting place is nobody else's, and is gone afterwards") {
-  std::string path;
-  std::string secret;
-  {
-    const pool::rendezvous place;
-    path = place.path();
-    struct stat found {};
-    REQUIRE(::stat(path.substr(0, path.rfind('/')).c_str(), &found) == 0);
-    CHECK((found.st_mode & 077U) == 0);
-    secret = place.secret();
-    CHECK(secret.size() == 64);
-    CHECK(secret != pool::rendezvous().secret());
-  }
-  CHECK(::access(path.c_str(), F_OK) != 0);
-  CHECK(::access(path.substr(0, path.rfind('/')).c_str(), F_OK) != 0);
-}
-
-TEST_CASE("nobody comes: the wait ends") {
-  pool::rendezvous place;
-  pool::channel line;
-  CHECK_FALSE(meet(place, line, 30ms));
 }
 
 TEST_CASE("a worker process is told the options that concern it") {

@@ -59,9 +59,10 @@ TEST_CASE("replacement is bounded: a stuck lane refuses, and recovers", "[pool]"
 
 TEST_CASE("an awaited job is cancelled as a task, without a replacement", "[pool]") {
   test_pool workers(one_worker());
-  REQUIRE(workers.exec("import asyncio\nseen = []\nasync def nap():\n"
-                       "    try:\n        await asyncio.sleep(60)\n"
-                       "    except asyncio.CancelledError:\n        seen.append('cancelled')\n        raise\n")
+  REQUIRE(workers
+              .exec("import asyncio\nseen = []\nasync def nap():\n"
+                    "    try:\n        await asyncio.sleep(60)\n"
+                    "    except asyncio.CancelledError:\n        seen.append('cancelled')\n        raise\n")
               .get() == "done");
   call nap = workers.submit([](pool::thread_worker& on) {
     const python::ref name = python::make_str("nap");
@@ -103,14 +104,18 @@ TEST_CASE("a destructor that never ends is interrupted, and holds up nobody else
   settings.num_workers = 2;
   settings.grace = 50ms;
   test_pool workers(settings);
-  REQUIRE(workers.exec("class Endless:\n    def __del__(self):\n        while True:\n            x = 1\n            y = 2\n", 1)
+  REQUIRE(workers
+              .exec("class Endless:\n    def __del__(self):\n        while True:\n            x = 1\n        "
+                    "    y = 2\n",
+                    1)
               .get() == "done");
   erlpy::object_ref held;
   std::shared_ptr<python::object_table> table;
   call hold = workers.submit(
       [&](pool::thread_worker& on) {
         const python::ref name = python::make_str("Endless");
-        held = on.context().objects().hold(python::call(python::attribute(on.name_space(), name.get()).get()), false);
+        held = on.context().objects().hold(python::call(python::attribute(on.name_space(), name.get()).get()),
+                                           false);
         table = on.context().objects_ptr();
         return std::string("held");
       },

@@ -31,7 +31,8 @@ TEST_CASE("a job for one worker runs in that worker's namespace", "[pool]") {
   test_pool workers;
   for (std::size_t slot = 1; slot <= 4; ++slot)
     REQUIRE(workers.exec("mine = " + std::to_string(slot), slot).get() == "done");
-  for (std::size_t slot = 1; slot <= 4; ++slot) REQUIRE(workers.eval("mine", slot).get() == std::to_string(slot));
+  for (std::size_t slot = 1; slot <= 4; ++slot)
+    REQUIRE(workers.eval("mine", slot).get() == std::to_string(slot));
 }
 
 TEST_CASE("a job that any worker may run never waits behind one that sleeps", "[pool]") {
@@ -94,11 +95,12 @@ TEST_CASE("objects are released on the worker that holds them", "[pool]") {
   pool::options settings;
   settings.num_workers = 2;
   test_pool workers(settings);
-  REQUIRE(workers
-              .exec("import threading\nwhere = []\nclass Traced:\n"
-                    "    def __del__(self): where.append(threading.get_ident())\nhome = threading.get_ident()\n",
-                    2)
-              .get() == "done");
+  REQUIRE(
+      workers
+          .exec("import threading\nwhere = []\nclass Traced:\n"
+                "    def __del__(self): where.append(threading.get_ident())\nhome = threading.get_ident()\n",
+                2)
+          .get() == "done");
   erlpy::object_ref held;
   std::shared_ptr<python::object_table> table;
   call hold = workers.submit(

@@ -24,7 +24,7 @@ namespace pool = erlpy::pool;
 namespace python = erlpy::python;
 
 // Runs a function on a worker. What the caller sees: `answer`, exactly once.
-class function_job final : public pool::job {
+class function_job final : public pool::counted<pool::job> {
  public:
   explicit function_job(std::function<std::string(pool::thread_worker&)> body) : body_(std::move(body)) {}
 
@@ -49,10 +49,6 @@ class function_job final : public pool::job {
     if (claim()) answer_.set_value("stopped");
   }
   void discard() noexcept override { discarded_ = true; }
-  void retain() noexcept override { ++shares_; }
-  void release() noexcept override {
-    if (--shares_ == 0) delete this;
-  }
 
   [[nodiscard]] std::future<std::string> answer() { return answer_.get_future(); }
   [[nodiscard]] bool began() const { return began_; }
@@ -64,7 +60,6 @@ class function_job final : public pool::job {
 
   std::function<std::string(pool::thread_worker&)> body_;
   std::promise<std::string> answer_;
-  std::atomic<int> shares_{0};
   std::atomic<bool> began_{false};
   std::atomic<bool> ran_{false};
   std::atomic<bool> discarded_{false};
@@ -87,7 +82,8 @@ class test_pool {
   explicit test_pool(pool::options settings = {}) {
     settings.name = "test" + std::to_string(++count());
     pool_ = std::make_shared<pool::thread_pool>(
-        settings, pool::pool_events{[state = state_](std::size_t, std::optional<std::string> kind, const std::string& text) {
+        settings, pool::pool_events{[state = state_](std::size_t, std::optional<std::string> kind,
+                                                     const std::string& text) {
                                       const std::lock_guard lock(state->mutex);
                                       state->started.push_back(kind ? *kind + ": " + text : text);
                                       state->changed.notify_all();
@@ -125,7 +121,8 @@ class test_pool {
     return state_->replaced;
   }
 
-  [[nodiscard]] call submit(std::function<std::string(pool::thread_worker&)> body, std::size_t slot = pool::mailbox::any) {
+  [[nodiscard]] call submit(std::function<std::string(pool::thread_worker&)> body,
+                            std::size_t slot = pool::mailbox::any) {
     call made;
     made.job = new function_job(std::move(body));
     made.share = pool::job_ptr(made.job);
@@ -157,7 +154,8 @@ class test_pool {
     return submit(
         [code = std::move(code)](pool::thread_worker& on) {
           const python::ref text = python::make_str(code);
-          const python::ref value = python::eval_code(on.context().home(), on.name_space(), text.get(), nullptr);
+          const python::ref value =
+              python::eval_code(on.context().home(), on.name_space(), text.get(), nullptr);
           const python::ref shown = python::checked(PyObject_Str(value.get()));
           return std::string(PyUnicode_AsUTF8(shown.get()));
         },

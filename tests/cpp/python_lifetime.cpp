@@ -159,7 +159,8 @@ TEST_CASE("a long walk lets others run now and then, and sees that it is to stop
 
 TEST_CASE("a list under construction is hidden from the collector, a complete one is not") {
   const ref copy = copy_of(py("[[1], (2,), ()]"));
-  CHECK(PyObject_IsTrue(erlpy::python::checked(PyObject_CallMethod(
-                            erlpy::python::checked(PyImport_ImportModule("gc")).get(), "is_tracked", "O", copy.get()))
+  CHECK(PyObject_IsTrue(erlpy::python::checked(
+                            PyObject_CallMethod(erlpy::python::checked(PyImport_ImportModule("gc")).get(),
+                                                "is_tracked", "O", copy.get()))
                             .get()) == 1);
 }

@@ -19,7 +19,8 @@ namespace etf = erlpy::etf;
 
 class generator {
  public:
-  generator(std::uint32_t seed, etf::sink& sent, etf::sink& expected) : random_(seed), sent_(sent), expected_(expected) {}
+  generator(std::uint32_t seed, etf::sink& sent, etf::sink& expected)
+      : random_(seed), sent_(sent), expected_(expected) {}
 
   // `room` bounds the size of what is nested below.
   void term(int room) {
@@ -89,7 +90,8 @@ class generator {
   // A reference of this node: opaque, and back as it was.
   void reference() {
     const std::string words = "\x5a" + std::string("\0\3", 2) + std::string("w\x0dnonode@nohost") +
-                              std::string("\0\0\0\0", 4) + std::string(11, static_cast<char>(pick(256))) + '\1';
+                              std::string("\0\0\0\0", 4) + std::string(11, static_cast<char>(pick(256))) +
+                              '\1';
     both([&](etf::sink& to) { (void)to.opaque(bytes_handle{erlpy::as_bytes(words)}); });
   }
 
@@ -118,7 +120,8 @@ class generator {
   void map(int room) {
     std::set<std::int64_t> numbers;
     std::set<std::string> texts;
-    for (std::uint64_t n = pick(static_cast<std::uint64_t>(room) + 1); n > 0; --n) numbers.insert(small() * 1000);
+    for (std::uint64_t n = pick(static_cast<std::uint64_t>(room) + 1); n > 0; --n)
+      numbers.insert(small() * 1000);
     for (std::uint64_t n = pick(static_cast<std::uint64_t>(room) + 1); n > 0; --n) texts.insert(text());
     auto out = sent_.map(numbers.size() + texts.size());
     auto back = expected_.map(numbers.size() + texts.size());

@@ -102,7 +102,8 @@ TEST_CASE("a sub-interpreter has modules of its own") {
     room two;
     CHECK(one.exec("import json; json.mark = 1; import sys; sys.mark = 1").empty());
     CHECK(one.exec("import json, sys; assert json.mark == sys.mark == 1").empty());
-    CHECK(two.exec("import json, sys; assert not hasattr(json, 'mark') and not hasattr(sys, 'mark')").empty());
+    CHECK(
+        two.exec("import json, sys; assert not hasattr(json, 'mark') and not hasattr(sys, 'mark')").empty());
     CHECK(two.exec("1 / 0") == "ZeroDivisionError: division by zero");
     CHECK(two.exec("import erlang; assert erlang.Timeout.__mro__[1] is BaseException").empty());
   });
@@ -136,7 +137,8 @@ TEST_CASE("values cross in several interpreters at once") {
           const ref copy = erlpy::transcode(
               python::source(context, PyDict_GetItemString(names, "values"), erlpy::walk_limits{}), to);
           PyDict_SetItemString(names, "copy", copy.get());
-          python::exec_code(space, "assert copy == plain, [pair for pair in zip(copy, plain) if pair[0] != pair[1]]");
+          python::exec_code(
+              space, "assert copy == plain, [pair for pair in zip(copy, plain) if pair[0] != pair[1]]");
           python::exec_code(space, "copy = None");
         }
       });

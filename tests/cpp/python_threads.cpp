@@ -20,8 +20,8 @@ namespace {
 
 using action = std::function<void(python::context&)>;
 
-// A thread for each action, attached and with a context of its own. The readers run `rounds` times, the writers
-// for as long. What goes wrong in a reader comes out.
+// A thread for each action, attached and with a context of its own. The readers run `rounds` times, the
+// writers for as long. What goes wrong in a reader comes out.
 void together(int rounds, const std::vector<action>& writers, const std::vector<action>& readers) {
   std::atomic<std::size_t> reading{readers.size()};
   std::mutex mutex;
@@ -108,8 +108,9 @@ def numbers(set): return all(type(x) is int for x in set)
 )");
   const std::vector<action> writers{runs("change_list"), runs("grow"),        runs("shrink"),
                                     runs("change_dict"), runs("change_keys"), runs("change_set")};
-  const std::vector<action> readers{walks("same", "equal"), walks("queue", "texts"), walks("table", "values_equal"),
-                                    walks("keys", "entries"), walks("members", "numbers")};
+  const std::vector<action> readers{walks("same", "equal"), walks("queue", "texts"),
+                                    walks("table", "values_equal"), walks("keys", "entries"),
+                                    walks("members", "numbers")};
   together(300, writers, readers);
 }
 

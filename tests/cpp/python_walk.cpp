@@ -184,7 +184,7 @@ class Indexable:
   def __index__(self): return 5
   def __len__(self): return 1
   def __getitem__(self, i): return i
-things = [Thing(), Thing, gen, Indexable(), object, 1j, iter([]), range(3), {}.keys(), io.StringIO(), Ellipsis, len]
+things = [Thing(), Thing, gen, Indexable(), object, NotImplemented, iter([]), range(3), {}.keys(), io.StringIO(), Ellipsis, len]
 )");
   const std::size_t before = world::get().objects().held();
   let("copy", copy_of(py("things")));

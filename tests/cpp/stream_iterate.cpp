@@ -3,88 +3,9 @@
 #include <utility>
 #include <vector>
 
-#include <erlpy/stream/iterate.hpp>
+#include "stream_support.hpp"
 
-#include "python_fixture.hpp"
-
-namespace {
-
-using erlpy::generator;
-using erlpy::stream::command;
-using erlpy::stream::elements_of;
-using erlpy::stream::iterate;
-using erlpy::stream::iterate_sync;
-using erlpy::stream::iteration;
-using erlpy::stream::progress;
-using erlpy::stream::step;
-using test::failure;
-using test::let;
-using test::py;
-using test::repr;
-using test::run;
-using test::truth;
-using test::python::ref;
-
-command send(const char* expression) { return command{step::send, py(expression)}; }
-command raise(const char* expression) { return command{step::raise, py(expression)}; }
-
-// The reprs of everything that an iteration still yields, one after the other.
-std::string rest(iteration& from) {
-  std::string all;
-  for (const ref& value : from) all += (all.empty() ? "" : " ") + repr(value);
-  return all;
-}
-
-std::string all(const std::string& expression) {
-  iteration values = iterate(py(expression));
-  return rest(values);
-}
-
-// What a step comes to: the repr of the value, "-> repr" for the end, else what was raised.
-std::string outcome(iteration& of, command order = {}) {
-  std::string told;
-  const std::string failed = failure([&] {
-    switch (of.resume(std::move(order))) {
-      case progress::value: told = repr(of.value()); break;
-      case progress::done: told = "-> " + repr(of.result()); break;
-      case progress::pending: told = "pending"; break;
-    }
-  });
-  return failed.empty() ? told : failed;
-}
-
-// A generator that writes down how it ends, and one that answers what it is sent.
-void define_generators() {
-  run(R"(
-events = []
-def logged(n, result=None):
-    try:
-        for i in range(n):
-            yield i
-        return result
-    except BaseException as e:
-        events.append(type(e).__name__)
-        raise
-    finally:
-        events.append('finally')
-
-def echo():
-    got = yield 'ready'
-    while got != 'stop':
-        try:
-            got = yield got
-        except ValueError as e:
-            got = f'caught {e}'
-    return 'stopped'
-
-def logs():
-    seen = list(events)
-    events.clear()
-    return seen
-)");
-}
-
-}  // namespace
+using namespace stream_support;
 
 TEST_CASE("any iterable") {
   run(R"(
@@ -269,105 +190,6 @@ TEST_CASE("a command that an iterator cannot follow can be refused beforehand, a
   CHECK(unasked.done());
 }
 
-TEST_CASE("closing runs finally, and ends with None") {
-  define_generators();
-  iteration values = iterate(py("logged(9, 'result')"));
-  CHECK(outcome(values) == "0");
-  CHECK(outcome(values, command{step::close, nullptr}) == "-> None");
-  CHECK(truth("logs() == ['GeneratorExit', 'finally']"));
-  CHECK(values.done());
-
-  iteration plain = iterate(py("[1, 2]"));
-  CHECK(outcome(plain) == "1");
-  CHECK(outcome(plain, command{step::close, nullptr}) == "-> None");
-
-  run("def stubborn():\n    try:\n        yield 1\n    except GeneratorExit:\n        yield 2");
-  iteration ignoring = iterate(py("stubborn()"));
-  CHECK(outcome(ignoring) == "1");
-  CHECK(outcome(ignoring, command{step::close, nullptr}) == "RuntimeError: generator ignored GeneratorExit");
-}
-
-TEST_CASE("destroying an iteration half way closes the generator, though others hold it") {
-  define_generators();
-  let("held", py("logged(9)"));
-  {
-    iteration values = iterate(py("held"));
-    CHECK(outcome(values) == "0");
-    CHECK(truth("logs() == []"));
-  }
-  CHECK(truth("logs() == ['GeneratorExit', 'finally']"));
-  CHECK(truth("list(held) == []"));
-
-  let("held", py("logged(9)"));
-  { const iteration never_run = iterate(py("held")); }
-  CHECK(truth("list(held) == []"));
-  CHECK(truth("logs() == []"));
-
-  for (const ref& value : iterate(py("logged(9)")))
-    if (repr(value) == "4") break;
-  CHECK(truth("logs() == ['GeneratorExit', 'finally']"));
-
-  CHECK(all("logged(2)") == "0 1");
-  CHECK(truth("logs() == ['finally']"));
-}
-
-TEST_CASE("iterators that end are not closed, those that cannot be closed are released") {
-  run(R"(
-import weakref
-class Closable:
-    closed = 0
-    def __init__(self): self.left = 2
-    def __iter__(self): return self
-    def __next__(self):
-        if self.left == 0: raise StopIteration
-        self.left -= 1
-        return self.left
-    def close(self): Closable.closed += 1
-class Plain(Closable):
-    close = property()
-)");
-  CHECK(all("Closable()") == "1 0");
-  CHECK(truth("Closable.closed == 0"));
-  {
-    iteration half = iterate(py("Closable()"));
-    CHECK(outcome(half) == "1");
-  }
-  CHECK(truth("Closable.closed == 1"));
-
-  run("plain = Plain()\nalive = weakref.ref(plain)");
-  {
-    iteration half = iterate(py("plain"));
-    run("del plain");
-    CHECK(outcome(half) == "1");
-    CHECK(truth("alive() is not None"));
-  }
-  CHECK(truth("alive() is None"));
-}
-
-TEST_CASE("what finally raises when nobody listens goes to the unraisable hook") {
-  run(R"(
-import sys
-told = []
-old_hook = sys.unraisablehook
-sys.unraisablehook = lambda u: told.append((type(u.exc_value).__name__, u.object is held))
-def bad():
-    try:
-        yield 1
-    finally:
-        raise ValueError('in finally')
-held = bad()
-)");
-  {
-    iteration half = iterate(py("held"));
-    CHECK(outcome(half) == "1");
-    PyErr_SetString(PyExc_OSError, "pending all along");
-  }
-  CHECK(PyErr_ExceptionMatches(PyExc_OSError) != 0);
-  PyErr_Clear();
-  CHECK(truth("told == [('ValueError', True)]"));
-  run("sys.unraisablehook = old_hook");
-}
-
 TEST_CASE("ten thousand iterations at once, each suspended, each asked once") {
   define_generators();
   std::vector<iteration> many;
@@ -377,27 +199,6 @@ TEST_CASE("ten thousand iterations at once, each suspended, each asked once") {
   CHECK(truth("logs() == []"));
   many.clear();
   CHECK(truth("events.count('finally') == 10000"));
-}
-
-TEST_CASE("objects are let go of") {
-  define_generators();
-  run("import sys\nclass Thing: pass\nthing = Thing()\ndef things():\n    while True:\n        yield thing");
-  const auto references = [] { return PyLong_AsLong(py("sys.getrefcount(thing)").get()); };
-  const long before = references();
-  {
-    iteration values = iterate(py("things()"));
-    for (int at = 0; at < 100; ++at) CHECK(values.resume() == progress::value);
-    CHECK(references() <= before + 2);
-    const ref taken = std::move(values.value());
-    CHECK(values.resume() == progress::value);
-    CHECK(taken.get() == py("thing").get());
-  }
-  {
-    iteration talk = iterate(py("echo()"));
-    CHECK(outcome(talk) == "'ready'");
-    for (int at = 0; at < 100; ++at) CHECK(talk.resume(send("thing")) == progress::value);
-  }
-  CHECK(references() == before);
 }
 
 namespace {

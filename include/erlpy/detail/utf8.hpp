@@ -98,6 +98,26 @@ inline void latin1_to_utf8(std::string_view latin1, std::string& out) {
   out.resize(before + latin1_to_utf8(latin1, out.data() + before));
 }
 
+// Appends a code point, which must be one.
+inline void append_code_point(std::uint32_t point, std::string& out) {
+  const auto low = [&](unsigned shift) { out += static_cast<char>(0x80U | ((point >> shift) & 0x3FU)); };
+  if (point < 0x80U) {
+    out += static_cast<char>(point);
+  } else if (point < 0x800U) {
+    out += static_cast<char>(0xC0U | (point >> 6U));
+    low(0);
+  } else if (point < 0x10000U) {
+    out += static_cast<char>(0xE0U | (point >> 12U));
+    low(6);
+    low(0);
+  } else {
+    out += static_cast<char>(0xF0U | (point >> 18U));
+    low(12);
+    low(6);
+    low(0);
+  }
+}
+
 }  // namespace erlpy::detail
 
 #endif

@@ -1,6 +1,6 @@
-// Terms that only Erlang understands (pids, ports, references, funs, bitstrings, improper lists), held
-// as their bytes in the External Term Format: `opaque` owns them, `opaque_view` is one on offer while a
-// source walks.
+// Terms that only Erlang understands (pids, ports, references, funs, bitstrings, improper lists, native
+// records, terms in a node's local format), held as their bytes in the External Term Format: `opaque` owns
+// them, `opaque_view` is one on offer while a source walks.
 #ifndef ERLPY_ETF_OPAQUE_HPP
 #define ERLPY_ETF_OPAQUE_HPP
 

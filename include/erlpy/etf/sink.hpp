@@ -18,6 +18,7 @@
 #include <erlpy/data_model.hpp>
 #include <erlpy/etf/detail/entries.hpp>
 #include <erlpy/etf/detail/writer.hpp>
+#include <erlpy/etf/tags.hpp>
 
 namespace erlpy::etf {
 
@@ -38,8 +39,9 @@ class sink {
   sink() : own_{version_byte}, out_(own_), start_(own_.size()), entries_(walk_limits{}.max_depth) {}
   // Appends to `out`, which must outlive the sink, without a version byte (see write_version).
   // `limits.max_depth` bounds the comparison of a set's elements and of map keys.
-  explicit sink(byte_buffer& out, const walk_limits& limits = {}) noexcept
-      : out_(out), start_(out.size()), entries_(limits.max_depth) {}
+  explicit sink(byte_buffer& out, const walk_limits& limits = {},
+                bytes_form form = bytes_form::plain) noexcept
+      : out_(out), start_(out.size()), entries_(limits.max_depth), form_(form) {}
   sink(const sink&) = delete;
   sink& operator=(const sink&) = delete;
 
@@ -72,14 +74,27 @@ class sink {
     return wrote([&] { out_.atom(text); });
   }
   value_type text(std::string_view text) { return binary(as_bytes(text)); }
-  value_type bytes(bytes_view bytes) { return binary(bytes); }
+  value_type bytes(bytes_view bytes) {
+    return wrote([&] {
+      tag_as(crossing::bytes_tag);
+      out_.binary(bytes);
+    });
+  }
   value_type binary(bytes_view bytes) {
     return wrote([&] { out_.binary(bytes); });
   }
-  value_type shared(const shared_bytes_ptr& bytes) { return binary(bytes->view()); }
+  value_type shared(const shared_bytes_ptr& bytes) {
+    return wrote([&] {
+      tag_as(crossing::buffer_tag);
+      out_.binary(bytes->view());
+    });
+  }
   template <class Fill>
   value_type bytes_from(std::size_t n, Fill&& fill) {
-    return wrote([&] { std::forward<Fill>(fill)(out_.binary_of(n)); });
+    return wrote([&] {
+      tag_as(crossing::bytes_tag);
+      std::forward<Fill>(fill)(out_.binary_of(n));
+    });
   }
   template <class Fill>
   value_type ndarray(std::string_view dtype, std::span<const std::int64_t> shape, std::size_t n,
@@ -117,10 +132,17 @@ class sink {
     return value;
   }
 
+  void tag_as(std::string_view tag) {
+    if (form_ == bytes_form::plain) return;
+    out_.tuple_head(2);
+    out_.atom(tag);
+  }
+
   byte_buffer own_;
   detail::writer out_;
   std::size_t start_;
   detail::entries entries_;
+  bytes_form form_ = bytes_form::plain;
 };
 
 // finish() of each builder throws conversion_error (value) if not as many elements were pushed as were

@@ -14,6 +14,7 @@
 #include <erlpy/etf/detail/inflate.hpp>
 #include <erlpy/etf/detail/reader.hpp>
 #include <erlpy/etf/detail/walker.hpp>
+#include <erlpy/etf/tags.hpp>
 #include <erlpy/etf/term.hpp>
 
 namespace erlpy::etf {
@@ -24,8 +25,9 @@ class source {
   // source is used. `owner`, if given, owns those bytes: what {'$buffer', Bin} and {'$ndarray', ...}
   // hand out then shares it, and is a copy otherwise. A compressed term is decompressed here; that
   // throws conversion_error (value) if it is damaged or the build has no zlib.
-  explicit source(bytes_view payload, walk_limits limits = {}, shared_bytes_ptr owner = nullptr)
-      : payload_(payload), limits_(limits), owner_(std::move(owner)) {
+  explicit source(bytes_view payload, walk_limits limits = {}, shared_bytes_ptr owner = nullptr,
+                  bytes_form form = bytes_form::plain)
+      : payload_(payload), limits_(limits), owner_(std::move(owner)), form_(form) {
     if (payload_.empty() || payload_.front() != version_byte) return;
     payload_ = payload_.subspan(1);
     base_ = 1;
@@ -45,7 +47,7 @@ class source {
   // counted after decompression), `recursion` and `cancelled` as walk_limits say; and what `to` throws.
   template <erlpy::sink To>
   typename To::value_type walk(To& to) const {
-    detail::walker walker(detail::reader(payload_, base_), limits_, owner_);
+    detail::walker walker(detail::reader(payload_, base_), limits_, owner_, form_);
     auto built = walker.value(to);
     if (!walker.position().done()) walker.position().fail("bytes after the term");
     return built;
@@ -55,6 +57,7 @@ class source {
   bytes_view payload_;
   walk_limits limits_;
   shared_bytes_ptr owner_;
+  bytes_form form_ = bytes_form::plain;
   std::size_t base_ = 0;
 };
 

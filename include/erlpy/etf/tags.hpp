@@ -1,5 +1,5 @@
 // The tags of the External Term Format, as term_to_binary of OTP 24 and later writes them and as
-// older writers did.
+// older writers did; and a few that are known only to be refused in words.
 #ifndef ERLPY_ETF_TAGS_HPP
 #define ERLPY_ETF_TAGS_HPP
 
@@ -11,6 +11,7 @@ namespace erlpy::etf {
 inline constexpr std::byte version_byte{131};
 
 enum class tag : std::uint8_t {
+  native_record = 67,
   new_float = 70,
   bit_binary = 77,
   compressed = 80,
@@ -41,11 +42,21 @@ enum class tag : std::uint8_t {
   small_atom_utf8 = 119,
   v4_port = 120,
   local = 121,
+  // Of the distribution protocol: these refer to what a channel between two nodes has in memory.
+  message_header = 68,
+  fragment_header = 69,
+  atom_cache_reference = 82,
+  // Written up to R8, read up to OTP 22.
+  old_fun = 117,
 };
 
 [[nodiscard]] constexpr bool is_atom_tag(tag t) noexcept {
   return t == tag::atom || t == tag::small_atom || t == tag::atom_utf8 || t == tag::small_atom_utf8;
 }
+
+// Erlang has one type for text and bytes. `tagged` is for two ends that both know of it and want to keep them
+// apart: a plain binary is text, bytes are {'$bytes', Bin}, and what is shared {'$buffer', Bin}.
+enum class bytes_form : std::uint8_t { plain, tagged };
 
 }  // namespace erlpy::etf
 

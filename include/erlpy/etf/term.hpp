@@ -38,8 +38,8 @@ namespace detail {
 // The one term in `payload`, which may start with the version byte. Throws conversion_error (value) if
 // the bytes are not exactly one well-formed term, or are compressed (etf::source reads those).
 [[nodiscard]] inline term read_term(bytes_view payload) {
-  detail::reader in(payload);
-  if (!payload.empty() && payload.front() == version_byte) in.skip(1);
+  const std::size_t base = !payload.empty() && payload.front() == version_byte ? 1 : 0;
+  detail::reader in(payload.subspan(base), base);
   const bytes_view bytes = detail::skip(in);
   if (!in.done()) in.fail("bytes after the term");
   return term(bytes);

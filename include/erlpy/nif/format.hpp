@@ -18,6 +18,7 @@
 #include <erlpy/nif/context.hpp>
 #include <erlpy/nif/sink.hpp>
 #include <erlpy/nif/source.hpp>
+#include <erlpy/stream_maker.hpp>
 
 namespace erlpy::nif {
 
@@ -45,27 +46,15 @@ class atom_budget {
   std::unordered_set<std::string> admitted_;
 };
 
-// Makes handles of streams. Called on the worker, attached.
-class stream_maker {
- public:
-  stream_maker() = default;
-  stream_maker(const stream_maker&) = delete;
-  stream_maker& operator=(const stream_maker&) = delete;
-  virtual ~stream_maker() = default;
-
-  // A handle in `env` of a stream over the object. Errors: what opening it raises.
-  [[nodiscard]] virtual ERL_NIF_TERM make_stream(ErlNifEnv* env, const python::ref& iterable) = 0;
-};
-
 class format {
  public:
   using term = ERL_NIF_TERM;
 
   // `clear_before_answer`: the request's terms leave the environment at begin_answer(), so that they do
   // not travel with the message.
-  // `streams`: null where the request opens none.
+  // `streams` makes handles in `env`; null where the request opens none.
   format(ErlNifEnv* env, const source_context& sources, sink_context& sinks, atom_budget& budget,
-         bool clear_before_answer, stream_maker* streams = nullptr)
+         bool clear_before_answer, stream_maker<ERL_NIF_TERM>* streams = nullptr)
       : env_(env),
         sources_(sources),
         sinks_(sinks),
@@ -105,10 +94,7 @@ class format {
 
   [[nodiscard]] nif::sink& sink() noexcept { return *sink_; }
 
-  [[nodiscard]] term stream(const python::ref& iterable) {
-    if (streams_ == nullptr) throw error("no stream can be opened here");
-    return streams_->make_stream(env_, iterable);
-  }
+  [[nodiscard]] term stream(const python::ref& iterable) { return make_stream(streams_, iterable); }
 
   [[nodiscard]] bool may_be_atom(std::string_view name) { return budget_.admit(env_, name); }
 
@@ -118,7 +104,7 @@ class format {
   sink_context& sinks_;
   atom_budget& budget_;
   bool clear_;
-  stream_maker* streams_;
+  stream_maker<ERL_NIF_TERM>* streams_;
   std::optional<nif::sink> sink_;
 };
 

@@ -16,9 +16,10 @@
 #include <erlpy/nif/env.hpp>
 #include <erlpy/nif/format.hpp>
 #include <erlpy/nif/library.hpp>
+#include <erlpy/nif/refusal.hpp>
+#include <erlpy/nif/remote.hpp>
 #include <erlpy/nif/resource.hpp>
 #include <erlpy/nif/scratch.hpp>
-#include <erlpy/nif/remote.hpp>
 #include <erlpy/nif/stream_handle.hpp>
 #include <erlpy/pool/process_worker.hpp>
 #include <erlpy/pool/thread_pool.hpp>
@@ -114,13 +115,9 @@ class call_job final : public pool::remote_job {
     // The job may be running: its environment is not ours to write to.
     try {
       const env_ptr env = make_env();
-      const ERL_NIF_TERM name = make_atom(env.get(), pool_->settings().name);
-      const ERL_NIF_TERM reason = why == pool::refusal::stopped
-                                      ? enif_make_tuple2(env.get(), loaded.names.no_pool, name)
-                                  : why == pool::refusal::replaced ? loaded.names.worker_replaced
-                                                                   : loaded.names.worker_crashed;
-      send_in(env.get(), false, reason);
+      send_in(env.get(), false, refusal_term(env.get(), loaded.names, why, pool_->settings().name));
     } catch (...) {
+      // Out of memory: the caller's own time-out tells it.
     }
     unwatch(nullptr);
   }
@@ -140,7 +137,7 @@ class call_job final : public pool::remote_job {
       worker_scratch& scratch = worker_scratch::mine();
       scratch.minter.serve({pool_, on.place().index, on.objects()});
       {
-        stream_opener streams(on, pool_, owner());
+        stream_opener streams(on, pool_, owner(), env_.get());
         format terms(env_.get(), loaded.sources, scratch.sinks, loaded.budget, clear_, &streams);
         const auto answered = bridge<format>(on, terms, request_, &stop_flag()).run();
         on.count(answered.good);
@@ -153,7 +150,8 @@ class call_job final : public pool::remote_job {
     done();
   }
 
-  // The terms stay until the answer: a process that ends before it has begun the call is not the last to get it.
+  // The terms stay until the answer: a process that ends before it has begun the call is not the last to get
+  // it.
   void send_over(pool::process_worker& on) noexcept {
     const library& loaded = library::current();
     try {

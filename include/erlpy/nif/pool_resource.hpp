@@ -32,9 +32,8 @@ class pool_resource {
     const auto self = resource_ptr<pool_resource>::share(this);
     listeners_.resize(settings.num_workers);
     pool::pool_events events;
-    events.started = [self](std::size_t slot, const std::optional<std::string>& kind, const std::string& message) {
-      self->tell_started(slot, kind, message);
-    };
+    events.started = [self](std::size_t slot, const std::optional<std::string>& kind,
+                            const std::string& message) { self->tell_started(slot, kind, message); };
     events.replaced = [self](std::size_t slot) { self->tell(slot, library::current().names.replaced); };
     events.stopped = [self] { self->tell_stopped(); };
     if (settings.kind != pool::isolation::process) {
@@ -42,10 +41,12 @@ class pool_resource {
       return;
     }
     events.crashed = [self](std::size_t slot, const std::string& message) {
-      self->tell(slot, library::current().names.crashed, [&](ErlNifEnv* env) { return make_binary(env, message); });
+      self->tell(slot, library::current().names.crashed,
+                 [&](ErlNifEnv* env) { return make_binary(env, message); });
     };
     events.launch = [self](std::size_t slot, const std::string& told) {
-      self->tell(slot, library::current().names.launch, [&](ErlNifEnv* env) { return make_binary(env, told); });
+      self->tell(slot, library::current().names.launch,
+                 [&](ErlNifEnv* env) { return make_binary(env, told); });
     };
     auto made = std::make_shared<pool::process_pool>(std::move(settings), std::move(events));
     processes_ = made.get();
@@ -70,7 +71,8 @@ class pool_resource {
   }
 
  private:
-  void tell_started(std::size_t slot, const std::optional<std::string>& kind, const std::string& message) noexcept {
+  void tell_started(std::size_t slot, const std::optional<std::string>& kind,
+                    const std::string& message) noexcept {
     const atoms& names = library::current().names;
     if (!kind && message.empty()) return tell(slot, names.ready);
     tell(slot, names.failed, [&](ErlNifEnv* env) { return reason(env, kind, message); });
@@ -95,9 +97,10 @@ class pool_resource {
       }
       if (!to) return;
       const env_ptr env = make_env();
-      send(*to, env.get(),
-           enif_make_tuple4(env.get(), library::current().names.py_worker, enif_make_resource(env.get(), this),
-                            enif_make_uint64(env.get(), slot), event(env.get())));
+      send(
+          *to, env.get(),
+          enif_make_tuple4(env.get(), library::current().names.py_worker, enif_make_resource(env.get(), this),
+                           enif_make_uint64(env.get(), slot), event(env.get())));
     } catch (...) {
       // Out of memory: the starter's own time-out tells it.
     }

@@ -25,7 +25,8 @@ inline void write_request(pool::outgoing_frame& to, ErlNifEnv* env, const reques
                                    (asked.as_stream ? request_flags::as_stream : 0)));
   to.put(asked.number);
   etf::sink into(to.bytes(), limits);
-  for (const ERL_NIF_TERM each : {asked.target, asked.function, asked.code, asked.arguments, asked.keywords}) {
+  for (const ERL_NIF_TERM each :
+       {asked.target, asked.function, asked.code, asked.arguments, asked.keywords}) {
     if (each == 0) {
       (void)into.list(0).finish();  // not of this operation
     } else {
@@ -34,8 +35,8 @@ inline void write_request(pool::outgoing_frame& to, ErlNifEnv* env, const reques
   }
 }
 
-// A reason of a worker process, where the class of an exception is a text, with that class as an atom if it may
-// be one: {Class, Message}, {Class, Message, Frames}, {Index, Reason}; others as they are.
+// A reason of a worker process, where the class of an exception is a text, with that class as an atom if it
+// may be one: {Class, Message}, {Class, Message, Frames}, {Index, Reason}; others as they are.
 [[nodiscard]] inline ERL_NIF_TERM with_class_atoms(ErlNifEnv* env, ERL_NIF_TERM reason, atom_budget& budget) {
   int arity = 0;
   const ERL_NIF_TERM* parts = nullptr;

@@ -2,8 +2,8 @@
 //
 // The core is what schedulers ask (pull, push, close, abandon), and what tells the owner; what runs the
 // iterable is its subclass: stepped_stream where the worker is a thread of this process (local_stream), and
-// remote_stream where it is another process. It lives with one worker. The term that Erlang holds is a handle in front of it: without its owner, or without anybody
-// who holds it, the stream closes. The messages:
+// remote_stream where it is another process. It lives with one worker. The term that Erlang holds is a handle
+// in front of it: without its owner, or without anybody who holds it, the stream closes. The messages:
 //   {py_stream, Tag, Values, more}          part of what a pull asked for
 //   {py_stream, Tag, Values, stop}          the last part
 //   {py_stream, Tag, [], {done, Returned}}  the end, or {error, Reason}; `closed` to who closes it
@@ -25,12 +25,14 @@
 #include <erlpy/nif/env.hpp>
 #include <erlpy/nif/format.hpp>
 #include <erlpy/nif/library.hpp>
+#include <erlpy/nif/refusal.hpp>
 #include <erlpy/nif/resource.hpp>
 #include <erlpy/nif/scratch.hpp>
 #include <erlpy/nif/stream_chunk.hpp>
 #include <erlpy/pool/worker_pool.hpp>
 #include <erlpy/stream/iterate.hpp>
 #include <erlpy/stream/signals.hpp>
+#include <erlpy/stream_resident.hpp>
 
 namespace erlpy::nif {
 
@@ -42,7 +44,7 @@ struct stream_settings {
   bool keep_atoms = false;
 };
 
-class stream_core : public pool::resident {
+class stream_core : public stream_resident {
  public:
   enum class shape : std::uint8_t { pull, push_plain, push_told };  // push_told: the end is as of a pull
 
@@ -57,9 +59,7 @@ class stream_core : public pool::resident {
   };
 
   stream_core(std::shared_ptr<pool::worker_pool> pool, pool::worker& home, stream_settings settings)
-      : pool_(std::move(pool)), home_(home.weak_from_this()), settings_(settings) {
-    (void)claim();  // nothing to answer yet
-  }
+      : pool_(std::move(pool)), home_(home.weak_from_this()), settings_(settings) {}
   stream_core(const stream_core&) = delete;
   stream_core& operator=(const stream_core&) = delete;
 
@@ -78,8 +78,8 @@ class stream_core : public pool::resident {
   [[nodiscard]] bool forget_closer();
   // Any thread: nobody is there any more to hear of it.
   void drop() noexcept;
-  // Any thread: nobody holds a handle. What was subscribed to goes on as far as it was asked for: the consumer
-  // may hold nothing but its Ref.
+  // Any thread: nobody holds a handle. What was subscribed to goes on as far as it was asked for: the
+  // consumer may hold nothing but its Ref.
   void orphan() noexcept;
 
   [[nodiscard]] const ErlNifPid& owner() const noexcept { return settings_.owner; }
@@ -87,24 +87,18 @@ class stream_core : public pool::resident {
   // pool::resident -----------------------------------------------------------------------------------------
 
   void refuse(pool::refusal why) noexcept override;
-  void discard() noexcept override {}
-  void retain() noexcept override { shares_.fetch_add(1, std::memory_order_relaxed); }
-  void release() noexcept override {
-    if (shares_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
-  }
-  [[nodiscard]] bool asynchronous() const noexcept override { return asynchronous_; }
-  [[nodiscard]] bool to_interrupt() noexcept override { return !interrupted_.exchange(true); }
-  [[nodiscard]] bool over() const noexcept override { return over_.load(std::memory_order_acquire); }
 
  protected:
-  // What whoever asks next is told. It changes once from `live`, and to `over` when it was told. `telling`: of
-  // a stream that is read ahead; the message is on its way.
+  // What whoever asks next is told. It changes once from `live`, and to `over` when it was told. `telling`:
+  // of a stream that is read ahead; the message is on its way.
   enum class fate : std::uint8_t { live, due, telling, over, replaced, crashed, stopped };
 
   ~stream_core() override = default;
 
   // On a scheduler.
   [[nodiscard]] ERL_NIF_TERM demanded(ErlNifEnv* env, std::uint64_t count);
+  // Whether the worker has left it, and told nobody.
+  [[nodiscard]] bool deserted() const noexcept;
   // 0 while it lives. Without `tell_end` a return is not told: `stop`.
   [[nodiscard]] ERL_NIF_TERM say_fate(ErlNifEnv* env, bool tell_end);
   void end_soon(stream::signals::asked before) noexcept;
@@ -156,23 +150,20 @@ class stream_core : public pool::resident {
   }
   void send_end(ErlNifEnv* env, ERL_NIF_TERM values, ERL_NIF_TERM end) noexcept;
   void tell_closer() noexcept;
-  [[nodiscard]] ERL_NIF_TERM copy_tag(ErlNifEnv* env) const noexcept { return enif_make_copy(env, order_.tag); }
+  [[nodiscard]] ERL_NIF_TERM copy_tag(ErlNifEnv* env) const noexcept {
+    return enif_make_copy(env, order_.tag);
+  }
   void send(ErlNifEnv* env, ERL_NIF_TERM message) noexcept {
     ErlNifPid to = settings_.owner;
     (void)enif_send(nullptr, &to, env, message);  // it fails only if the owner is gone
   }
   [[nodiscard]] ERL_NIF_TERM reason_term(ErlNifEnv* env, pool::refusal why) const {
-    const atoms& names = library::current().names;
-    if (why == pool::refusal::replaced) return names.worker_replaced;
-    if (why == pool::refusal::crashed) return names.worker_crashed;
-    return enif_make_tuple2(env, names.no_pool, make_atom(env, pool_->settings().name));
+    return refusal_term(env, library::current().names, why, pool_->settings().name);
   }
 
   const std::shared_ptr<pool::worker_pool> pool_;
   const std::weak_ptr<pool::worker> home_;
   const stream_settings settings_;
-  std::atomic<std::size_t> shares_{0};
-  stream::signals signals_;
   std::atomic<fate> fate_{fate::live};
 
   // Written by the owner while the signals are idle, read by the worker while they are not.
@@ -180,13 +171,7 @@ class stream_core : public pool::resident {
   std::atomic<bool> gave_{false};       // values went out already
   std::atomic<bool> timed_out_{false};  // the owner wants what there is
   std::atomic<bool> orphaned_{false};
-  std::atomic<bool> over_{false};
-  std::atomic<bool> interrupted_{false};  // the step under way
   chunk_exchange chunks_;
-
-  // The worker's.
-  bool asynchronous_ = false;
-  std::uint64_t made_ = 0;  // values since the signals were settled
 
   std::mutex mutex_;  // what follows; a leaf
   bool closed_ = false;

@@ -34,13 +34,22 @@ inline ERL_NIF_TERM stream_core::demand_more(ErlNifEnv* env, std::uint64_t count
 // Null, or what stands against it. Where the stream ended just now, whoever claims the order tells it.
 inline ERL_NIF_TERM stream_core::demanded(ErlNifEnv* env, std::uint64_t count) {
   const auto before = signals_.demand(count);
-  if (before == stream::signals::asked::busy) return 0;
+  bool heard = before == stream::signals::asked::busy;
   if (before == stream::signals::asked::idle) {
     const auto home = home_.lock();
-    if (home && home->schedule(*this)) return 0;
-    settle_fate(fate::stopped);
+    heard = home && home->schedule(*this);
+    if (!heard) settle_fate(fate::stopped);
   }
+  if (heard && !deserted()) return 0;
   return claim() ? say_fate(env, true) : 0;
+}
+
+// refuse() settles the fate, then looks for an order to claim; here the order is open, then the fate is
+// looked at: one of the two sees the other.
+inline bool stream_core::deserted() const noexcept {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const fate now = fate_.load(std::memory_order_acquire);
+  return now == fate::replaced || now == fate::crashed || now == fate::stopped;
 }
 
 inline ERL_NIF_TERM stream_core::say_fate(ErlNifEnv* env, bool tell_end) {
@@ -131,6 +140,7 @@ inline void stream_core::refuse(pool::refusal why) noexcept {
   settle_fate(why == pool::refusal::replaced  ? fate::replaced
               : why == pool::refusal::crashed ? fate::crashed
                                               : fate::stopped);
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // see deserted()
   if (claim()) {
     fate_.store(once_sent(), std::memory_order_release);
     try {

@@ -11,6 +11,7 @@
 #include <erlpy/nif/resource.hpp>
 #include <erlpy/nif/stream_local.hpp>
 #include <erlpy/nif/stream_remote.hpp>
+#include <erlpy/stream_maker.hpp>
 
 namespace erlpy::nif {
 
@@ -49,7 +50,8 @@ inline resource_ptr<stream_watch> stream_core::watch_owner(ErlNifEnv* env) {
   return watch;
 }
 
-// A handle of a stream that was just opened. Where the owner is gone already the handle goes unread, and closes it.
+// A handle of a stream that was just opened. Where the owner is gone already the handle goes unread, and
+// closes it.
 [[nodiscard]] inline ERL_NIF_TERM make_handle(ErlNifEnv* env, pool::job_ptr core, ErlNifPid owner) {
   const auto handle = resource_ptr<stream_handle>::make(library::current().streams, std::move(core));
   (void)enif_monitor_process(nullptr, handle.get(), &owner, nullptr);
@@ -59,7 +61,8 @@ inline resource_ptr<stream_watch> stream_core::watch_owner(ErlNifEnv* env) {
 // Of a stream that a worker process has opened, whose answer is its number. On the worker's thread.
 [[nodiscard]] inline ERL_NIF_TERM open_remote_stream(pool::process_worker& on,
                                                      const std::shared_ptr<pool::worker_pool>& pool,
-                                                     stream_settings settings, ErlNifEnv* env, bytes_view answer) {
+                                                     stream_settings settings, ErlNifEnv* env,
+                                                     bytes_view answer) {
   const auto number = etf::integer_value(etf::term(answer));
   if (!number) throw error("a worker process has answered with no stream");
   auto* const opened = new remote_stream(pool, on, settings, static_cast<std::uint64_t>(*number));
@@ -68,23 +71,25 @@ inline resource_ptr<stream_watch> stream_core::watch_owner(ErlNifEnv* env) {
   return make_handle(env, std::move(core), settings.owner);
 }
 
-// Opens streams for the job of an owner.
-class stream_opener final : public stream_maker {
+// Opens streams for the job of an owner: handles in `env`.
+class stream_opener final : public stream_maker<ERL_NIF_TERM> {
  public:
-  stream_opener(pool::thread_worker& on, const std::shared_ptr<pool::worker_pool>& pool, stream_settings settings) noexcept
-      : on_(on), pool_(pool), settings_(settings) {}
+  stream_opener(pool::thread_worker& on, const std::shared_ptr<pool::worker_pool>& pool,
+                stream_settings settings, ErlNifEnv* env) noexcept
+      : on_(on), pool_(pool), settings_(settings), env_(env) {}
 
-  [[nodiscard]] ERL_NIF_TERM make_stream(ErlNifEnv* env, const python::ref& iterable) override {
+  [[nodiscard]] ERL_NIF_TERM make_stream(const python::ref& iterable) override {
     auto* const opened = new local_stream(pool_, on_, settings_);
     pool::job_ptr core(opened);
     opened->open(on_, iterable);
-    return make_handle(env, std::move(core), settings_.owner);
+    return make_handle(env_, std::move(core), settings_.owner);
   }
 
  private:
   pool::thread_worker& on_;
   const std::shared_ptr<pool::worker_pool>& pool_;
   stream_settings settings_;
+  ErlNifEnv* env_;
 };
 
 }  // namespace erlpy::nif

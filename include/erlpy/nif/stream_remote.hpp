@@ -169,7 +169,8 @@ class remote_stream final : public stream_core, public pool::frame_listener {
   // {error, Reason}
   [[nodiscard]] ERL_NIF_TERM read_error(pool::process_worker& on, ErlNifEnv* env, bytes_view bytes) {
     const library& loaded = library::current();
-    return enif_make_tuple2(env, loaded.names.error, with_class_atoms(env, read(on, env, bytes), loaded.budget));
+    return enif_make_tuple2(env, loaded.names.error,
+                            with_class_atoms(env, read(on, env, bytes), loaded.budget));
   }
   // Inside a catch block: {error, Reason}.
   [[nodiscard]] static ERL_NIF_TERM error_of_current(ErlNifEnv* env) {

@@ -13,6 +13,7 @@
 #include <erlpy/nif/library.hpp>
 #include <erlpy/nif/object_search.hpp>
 #include <erlpy/nif/pool_resource.hpp>
+#include <erlpy/nif/refusal.hpp>
 #include <erlpy/nif/weight.hpp>
 
 namespace erlpy::nif {
@@ -67,7 +68,8 @@ class submission {
       const auto home = taken->home().pool.lock();
       if (!home || taken->gone()) return refused(names_.object_gone);
       // Objects of the main interpreter are known to every worker there.
-      if (home->settings().kind != pool::isolation::shared || pool->settings().kind != pool::isolation::shared) {
+      if (home->settings().kind != pool::isolation::shared ||
+          pool->settings().kind != pool::isolation::shared) {
         pool = home;
         slot = taken->home().slot;
       }
@@ -81,7 +83,7 @@ class submission {
       return enif_make_tuple3(env_, names_.ok, job.term(env_), enif_make_uint64(env_, *slot));
     job->unwatch(env_);
     if (pushed == pool::mailbox::push_result::full) return refused(names_.overload);
-    return refused(enif_make_tuple2(env_, names_.no_pool, make_atom(env_, pool->settings().name)));
+    return refused(no_pool_term(env_, names_, pool->settings().name));
   }
 
  private:

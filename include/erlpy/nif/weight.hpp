@@ -1,4 +1,5 @@
-// How much work it is to copy a term, found out with bounded work; and by the way, which Python object it names.
+// How much work it is to copy a term, found out with bounded work; and by the way, which Python object it
+// names.
 #ifndef ERLPY_NIF_WEIGHT_HPP
 #define ERLPY_NIF_WEIGHT_HPP
 
@@ -81,7 +82,8 @@ class weigher {
     int arity = 0;
     const ERL_NIF_TERM* elements = nullptr;
     if (!enif_get_tuple(env_, tuple, &arity, &elements)) return;
-    if (arity == 2 && noted_ == 0 && (elements[0] == tags_[0] || elements[0] == tags_[1])) noted_ = elements[1];
+    if (arity == 2 && noted_ == 0 && (elements[0] == tags_[0] || elements[0] == tags_[1]))
+      noted_ = elements[1];
     for (int i = 0; i < arity && count_ < limit_; ++i) {
       if (is_leaf(elements[i])) {
         ++count_;

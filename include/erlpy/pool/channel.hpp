@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
@@ -24,10 +25,12 @@
 #include <utility>
 
 #include <erlpy/detail/raw_buffer.hpp>
+#include <erlpy/detail/wake_pipe.hpp>
 #include <erlpy/pool/frame.hpp>
 
 namespace erlpy::pool {
 
+// Owns an open file descriptor.
 class descriptor {
  public:
   descriptor() = default;
@@ -49,20 +52,32 @@ class descriptor {
 
 namespace sockets {
 
-[[noreturn]] inline void fail(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
+[[noreturn]] inline void fail(const char* what) {
+  throw std::system_error(errno, std::generic_category(), what);
+}
 
+// Errors: erlpy::error for a path that is too long.
 [[nodiscard]] inline sockaddr_un address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) throw error("the path of a worker's socket is too long: " + path);
+  if (path.size() >= sizeof address.sun_path)
+    throw error("the path of a worker's socket is too long: " + path);
   std::copy(path.begin(), path.end(), static_cast<char*>(address.sun_path));
   return address;
 }
 
+// Programs that this process starts do not get the descriptor.
+inline void keep_from_programs(int number) noexcept { (void)::fcntl(number, F_SETFD, FD_CLOEXEC); }
+
+// Errors: std::system_error.
 [[nodiscard]] inline descriptor open_socket() {
+#ifdef SOCK_CLOEXEC
+  descriptor made(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+#else
   descriptor made(::socket(AF_UNIX, SOCK_STREAM, 0));
+#endif
   if (!made) fail("socket");
-  fcntl(made.get(), F_SETFD, FD_CLOEXEC);
+  keep_from_programs(made.get());
   return made;
 }
 
@@ -78,11 +93,15 @@ namespace sockets {
 
 }  // namespace sockets
 
+// One end of the connection. next(), spin_read(), read_some(), wait() and keep() are for the thread that
+// receives.
 class channel {
  public:
   channel() = default;
   explicit channel(descriptor socket) noexcept : socket_(std::move(socket)) {}
 
+  // A connection to who listens at the path. Errors: std::system_error; erlpy::error for a path that is too
+  // long.
   [[nodiscard]] static descriptor connect(const std::string& path) {
     descriptor made = sockets::open_socket();
     const sockaddr_un address = sockets::address_of(path);
@@ -90,6 +109,7 @@ class channel {
       sockets::fail("connect");
     return made;
   }
+  // Another connection instead of this, and nothing received yet. Before other threads know of it.
   void open(descriptor socket) noexcept {
     socket_ = std::move(socket);
     begin_ = end_ = wanted_ = 0;
@@ -118,8 +138,8 @@ class channel {
     });
   }
 
-  // The next frame that is here whole. None: more has to come (read_some()). Error: erlpy::error where the other
-  // side does not keep to the protocol.
+  // The next frame that is here whole. None: more has to come (read_some()). Error: erlpy::error where the
+  // other side does not keep to the protocol.
   [[nodiscard]] std::optional<incoming_frame> next() {
     if (have() < sizeof(frame_header)) return std::nullopt;
     frame_header header;
@@ -136,8 +156,8 @@ class channel {
     return incoming_frame{static_cast<frame_kind>(header.kind), header.id, bytes};
   }
 
-  // After next() gave none: looks for bytes for a while, without sleeping, unless `other_work()`. False: there
-  // were none.
+  // After next() gave none: looks for bytes for a while, without sleeping, unless `other_work()`. False:
+  // there were none.
   template <class OtherWork>
   [[nodiscard]] bool spin_read(OtherWork other_work) {
     make_room();
@@ -167,6 +187,15 @@ class channel {
     }
   }
 
+  // Waits until there is something to read, or until somebody has woken this thread through the pipe, which
+  // is drained then. True: there is something to read.
+  [[nodiscard]] bool wait(const erlpy::detail::wake_pipe& woken_by) const {
+    std::array<pollfd, 2> look{pollfd{socket_.get(), POLLIN, 0}, pollfd{woken_by.reading_end(), POLLIN, 0}};
+    if (::poll(look.data(), look.size(), -1) <= 0) return false;
+    if (look[1].revents != 0) woken_by.drain();
+    return look[0].revents != 0;
+  }
+
   // The bytes of the frame that next() gave last, to keep: without a copy where they are many.
   [[nodiscard]] shared_bytes_ptr keep(const incoming_frame& last) {
     if (last.bytes.size() < worth_keeping || begin_ != end_)
@@ -179,7 +208,8 @@ class channel {
   void shut() noexcept { ::shutdown(socket_.get(), SHUT_RDWR); }
 
  private:
-  static constexpr int spins = 10;  // of 0, 4, 10, 20, 50 and 200 the best for a call there and back, on two cores
+  // Of 0, 4, 10, 20, 50 and 200 the best for a call there and back, on two cores.
+  static constexpr int spins = 10;
   static constexpr std::uint64_t longest = std::uint64_t{1} << 40U;
   static constexpr std::size_t kept = std::size_t{256} << 10U;
   static constexpr std::size_t worth_keeping = std::size_t{64} << 10U;
@@ -194,7 +224,8 @@ class channel {
   };
   class taken_bytes final : public shared_bytes {
    public:
-    taken_bytes(erlpy::detail::raw_buffer buffer, bytes_view part) noexcept : buffer_(std::move(buffer)), part_(part) {}
+    taken_bytes(erlpy::detail::raw_buffer buffer, bytes_view part) noexcept
+        : buffer_(std::move(buffer)), part_(part) {}
     [[nodiscard]] bytes_view view() const noexcept override { return part_; }
 
    private:

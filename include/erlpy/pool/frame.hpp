@@ -2,7 +2,7 @@
 // mean nothing here; both ends are of one machine and one build, so numbers go as they lie in memory.
 //
 //   to the worker         id               bytes
-//   configure             -                the options, see setup.hpp
+//   configure             of its objects   the options, see setup.hpp (the id: object_holder::owner())
 //   call                  of the call      the request
 //   cancel                of the call      -
 //   demand                of the stream    count, step, and the value of a send or throw
@@ -18,7 +18,8 @@
 //   values                of the stream    so many values
 //   step_refused          of the stream    the reason; the stream goes on
 //   done, raised, closed  of the stream    how it ended: what it returned; the reason; -
-//   stuck                 -                - (its worker did not end in time: kill it)
+//   stuck                 of the call      - (its worker did not end in time: kill it); 0 if it has begun
+//   none
 #ifndef ERLPY_POOL_FRAME_HPP
 #define ERLPY_POOL_FRAME_HPP
 

@@ -39,7 +39,8 @@ class housekeeping {
     activity& executing_;
   };
 
-  // Any thread: how long it has taken. Zero: nothing is under way, and the next mark asks to be watched again.
+  // Any thread: how long it has taken. Zero: nothing is under way, and the next mark asks to be watched
+  // again.
   [[nodiscard]] std::chrono::nanoseconds still_at_it() noexcept {
     const auto since = since_.load(std::memory_order_relaxed);
     if (since == 0) {

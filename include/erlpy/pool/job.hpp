@@ -27,8 +27,8 @@ class job {
   job(const job&) = delete;
   job& operator=(const job&) = delete;
 
-  // On the worker, attached to its interpreter. Tells it with worker::count() how the call went, then
-  // answers if claim() says so.
+  // On the worker's thread, attached to its interpreter where that is in this process. Tells the worker with
+  // count() how the call went, then answers if claim() says so.
   virtual void run(worker& on) noexcept = 0;
   // Any thread, without the GIL, instead of run() or while it runs: answers with the reason if claim()
   // says so.
@@ -94,7 +94,7 @@ class job {
   bool resident_ = false;
 };
 
-// A job that stays with one worker and runs there again and again: a stream.
+// A job that stays with one worker and runs there again and again: a stream. `Attached`: as with job::run().
 class resident : public job {
  public:
   resident() noexcept { resident_ = true; }
@@ -106,12 +106,29 @@ class resident : public job {
   virtual void proceed(worker& on) noexcept = 0;
   // On its worker, attached: user code has closed the event loop; what waited there ends.
   virtual void lose_loop(worker& on) noexcept = 0;
-  // On its worker, attached, outside of the loop: ends now, for the worker leaves. What it does in the loop for
-  // that has a few seconds, is cancelled then, and what is left is told a second time.
+  // On its worker, attached, outside of the loop: ends now, for the worker leaves. What it does in the loop
+  // for that has a few seconds, is cancelled then, and what is left is told a second time.
   virtual void evict(worker& from, refusal why) noexcept = 0;
 
  protected:
   ~resident() override = default;
+};
+
+// A job, or a kind of job, that counts its shares itself: made with `new`, and given to a job_ptr at once.
+template <class Base>
+class counted : public Base {
+ public:
+  using Base::Base;
+  void retain() noexcept override { shares_.fetch_add(1, std::memory_order_relaxed); }
+  void release() noexcept override {
+    if (shares_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+ protected:
+  ~counted() override = default;
+
+ private:
+  std::atomic<std::size_t> shares_{0};
 };
 
 // Shared ownership of a job.

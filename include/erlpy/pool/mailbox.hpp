@@ -199,8 +199,10 @@ class mailbox {
   // Whether there is something for the slot's worker; a look without the lock.
   [[nodiscard]] bool has_work(std::size_t slot) const noexcept {
     const lane& mine = lanes_[slot];
-    return lanes_[any].size.load(std::memory_order_relaxed) != 0 || mine.size.load(std::memory_order_relaxed) != 0 ||
-           mine.resident_size.load(std::memory_order_relaxed) != 0 || mine.poked.load(std::memory_order_relaxed);
+    return lanes_[any].size.load(std::memory_order_relaxed) != 0 ||
+           mine.size.load(std::memory_order_relaxed) != 0 ||
+           mine.resident_size.load(std::memory_order_relaxed) != 0 ||
+           mine.poked.load(std::memory_order_relaxed);
   }
 
   // A worker that leaves while searching gives its mark back.

@@ -32,9 +32,11 @@ class process_pool final : public worker_pool {
     timer::instance().soon([self = shared_self(), index] { self->start_or_report(index); });
   }
 
-  // Any thread: the process that was launched for the slot, and told this, has ended. Of interest before it was ready.
+  // Any thread: the process that was launched for the slot, and told this, has ended. Of interest before it
+  // was ready.
   void process_ended(std::size_t index, const std::string& told, const std::string& how) {
-    if (const auto here = worker_of(index); here && here->invitation() == told) here->note_end(how);
+    const auto here = worker_of(index);
+    if (here && !told.empty() && here->process().invitation() == told) here->process().note_end(how);
   }
 
   void interrupt_resident(const std::shared_ptr<worker>& home, resident& target) override {
@@ -44,7 +46,7 @@ class process_pool final : public worker_pool {
     timer::instance().at(timer::clock::now() + settings_.grace + hearing,
                          [runner, before, &target, alive = job_ptr(&target)] {
                            if (!target.over() && runner->frames() == before)
-                             runner->kill(process_worker::ending::replaced, "it did not answer");
+                             runner->process().end(worker_process::ending::replaced, "it did not answer");
                          });
   }
 
@@ -122,8 +124,10 @@ class process_pool final : public worker_pool {
     }
   }
 
+  // One that has no place to meet yet announces itself when it has.
   void launch(process_worker& who) {
-    if (!who.connected()) announce_launch(who.place().index, who.invitation());
+    std::string told = who.process().invitation();
+    if (!told.empty() && !who.process().connected()) announce_launch(who.place().index, std::move(told));
   }
 
   // Giving up -----------------------------------------------------------------------------------------
@@ -135,10 +139,11 @@ class process_pool final : public worker_pool {
     // frozen, or lies.
     timer::instance().at(timer::clock::now() + settings_.grace + hearing, [home, target] {
       if (home->runs(*target) && !home->hears())
-        home->kill(process_worker::ending::replaced, "it did not answer");
+        home->process().end(worker_process::ending::replaced, "it did not answer");
     });
     timer::instance().at(timer::clock::now() + 4 * settings_.grace + 3 * hearing, [home, target] {
-      if (home->runs(*target)) home->kill(process_worker::ending::replaced, "it did not end a call in time");
+      if (home->runs(*target))
+        home->process().end(worker_process::ending::replaced, "it did not end a call in time");
     });
   }
 
@@ -148,8 +153,8 @@ class process_pool final : public worker_pool {
       const auto self = std::static_pointer_cast<process_pool>(weak.lock());
       const auto home = watched.lock();
       if (!self || !home || home->abandoned()) return;
-      if (resident_bytes(home->process_id()) > self->settings_.memory_limit)
-        home->kill(process_worker::ending::crashed, "it went past its memory_limit");
+      if (resident_bytes(home->process().id()) > self->settings_.memory_limit)
+        home->process().end(worker_process::ending::crashed, "it went past its memory_limit");
       self->watch_memory(watched);
     });
   }
@@ -173,7 +178,7 @@ class process_pool final : public worker_pool {
     each->attend_soon();
     const auto limit = 2 * settings_.grace + hearing;
     timer::instance().at(timer::clock::now() + limit, [each] {
-      each->kill(process_worker::ending::stopped, "the pool has stopped");
+      each->process().end(worker_process::ending::stopped, "the pool has stopped");
     });
   }
 
@@ -182,7 +187,6 @@ class process_pool final : public worker_pool {
   // Leaving -------------------------------------------------------------------------------------------
 
   void process_left(process_worker& who) {
-    const auto [why, message] = who.why();
     const bool served = who.ready();
     std::shared_ptr<process_worker> added;
     std::string cannot;
@@ -200,10 +204,10 @@ class process_pool final : public worker_pool {
     if (!cannot.empty()) announce(who.place().index, std::nullopt, cannot);
     if (!added) return;
     const std::size_t index = added->place().index;
-    if (why == process_worker::ending::replaced) {
+    if (who.process().why() == worker_process::ending::replaced) {
       announce_replaced(index);
     } else {
-      announce_crashed(index, message);
+      announce_crashed(index, who.process().message());
     }
     const bool idle_end = !who.served() && std::chrono::steady_clock::now() - who.made() < short_life;
     const auto start = [self = shared_self(), added, index] {

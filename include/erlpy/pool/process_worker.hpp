@@ -7,12 +7,7 @@
 #ifndef ERLPY_POOL_PROCESS_WORKER_HPP
 #define ERLPY_POOL_PROCESS_WORKER_HPP
 
-#include <poll.h>
-#include <signal.h>
-
-#include <array>
 #include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -24,13 +19,11 @@
 #include <utility>
 #include <vector>
 
-#include <erlpy/detail/wake_pipe.hpp>
-#include <erlpy/pool/channel.hpp>
-#include <erlpy/pool/rendezvous.hpp>
 #include <erlpy/pool/remote.hpp>
 #include <erlpy/pool/remote_objects.hpp>
 #include <erlpy/pool/setup.hpp>
 #include <erlpy/pool/worker.hpp>
+#include <erlpy/pool/worker_process.hpp>
 
 namespace erlpy::pool {
 
@@ -38,14 +31,10 @@ class process_worker final : public worker {
  public:
   struct hooks {
     std::function<void(process_worker&, std::optional<start_failure>)> started;
-    std::function<void(process_worker&)> launch;  // a process is to be started that is told invitation()
+    std::function<void(process_worker&)>
+        launch;  // the process is to be started, and told process().invitation()
     std::function<void(process_worker&)> left;    // the thread's last act
   };
-  // Why the process is no more.
-  enum class ending : std::uint8_t { none, crashed, replaced, stopped };
-
-  // How long a process has from its launch to its first word.
-  static constexpr std::chrono::seconds connect_limit{30};
 
   process_worker(slot& place, mailbox& jobs, const options& settings, std::shared_ptr<remote_objects> objects,
                  hooks events)
@@ -58,9 +47,12 @@ class process_worker final : public worker {
     try {
       if (prepare()) serve();
     } catch (const std::exception& failed) {
-      kill(ending::crashed, failed.what());
+      process_.end(ending::crashed, failed.what());
       if (const job_ptr left = current()) left->refuse(ending_reason());
     }
+    // However it came to an end: no mark of this worker stays in the mailbox.
+    jobs_.leave(searching_);
+    jobs_.leave(place_.index, process_.pipe());
     end();
     events_.left(*this);
   }
@@ -73,9 +65,7 @@ class process_worker final : public worker {
     return outgoing_;
   }
   // Sends the frame that was begun.
-  void send() {
-    if (!channel_.send(outgoing_)) lose();
-  }
+  void send() { process_.send(outgoing_, leaving()); }
   // The same for the call of the job under way, whose answer is then waited for.
   [[nodiscard]] outgoing_frame& begin_call() { return begin_frame(frame_kind::call, ++calls_); }
   void ask() {
@@ -88,25 +78,12 @@ class process_worker final : public worker {
 
   // Any thread ------------------------------------------------------------------------------------------
 
-  // What the process is told: where to connect, and the secret. Empty before there is a place.
-  [[nodiscard]] std::string invitation() {
-    const std::lock_guard lock(mutex_);
-    return invitation_;
-  }
-  [[nodiscard]] bool connected() const noexcept { return connected_.load(std::memory_order_acquire); }
-  // The process has ended, as who started it knows.
-  void note_end(const std::string& how) {
-    {
-      const std::lock_guard lock(mutex_);
-      how_ended_ = how;
-    }
-    if (!connected()) kill(ending::crashed, "the worker process ended at once: " + how);
-    pipe_.wake();
-  }
+  // The one it was made for.
+  [[nodiscard]] worker_process& process() noexcept { return process_; }
   // The process has said that it is ready.
   [[nodiscard]] bool ready() const noexcept { return ready_.load(std::memory_order_acquire); }
+  // When this worker was made: before its process.
   [[nodiscard]] std::chrono::steady_clock::time_point made() const noexcept { return made_; }
-  [[nodiscard]] int process_id() const noexcept { return process_id_.load(std::memory_order_acquire); }
 
   // The job under way is given up: the process is told. False: it is not under way.
   [[nodiscard]] bool cancel(const job& target) {
@@ -115,7 +92,7 @@ class process_worker final : public worker {
       if (current_.get() != &target) return false;
       cancel_ = true;
     }
-    pipe_.wake();
+    process_.pipe().wake();
     return true;
   }
   [[nodiscard]] bool runs(const job& target) {
@@ -136,31 +113,13 @@ class process_worker final : public worker {
   }
   // Something waits that is no job: released objects.
   void attend_soon() {
-    pipe_.wake();
+    process_.pipe().wake();
     jobs_.poke(place_.index);
   }
   // Whether it was given a call.
   [[nodiscard]] bool served() const noexcept { return served_.load(std::memory_order_relaxed); }
-  // Ends the process, at once; the first reason stands.
-  void kill(ending why, const std::string& message) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (ending_ != ending::none) return;
-      ending_ = why;
-      message_ = message;
-    }
-    kill_process();
-    gone_.store(true, std::memory_order_release);
-    if (connected_.load(std::memory_order_acquire)) channel_.shut();
-    pipe_.wake();
-  }
-  // Of a worker that has left.
-  [[nodiscard]] std::pair<ending, std::string> why() {
-    const std::lock_guard lock(mutex_);
-    return {ending_, message_};
-  }
 
-  [[nodiscard]] bool abandoned() override { return gone_.load(std::memory_order_acquire); }
+  [[nodiscard]] bool abandoned() override { return process_.ended(); }
   [[nodiscard]] bool busy() override {
     const std::lock_guard lock(mutex_);
     return static_cast<bool>(current_);
@@ -172,70 +131,22 @@ class process_worker final : public worker {
 
  private:
   using clock = std::chrono::steady_clock;
-
-  // Starting ------------------------------------------------------------------------------------------
+  using ending = worker_process::ending;
 
   [[nodiscard]] bool prepare() {
     std::optional<start_failure> failed;
     try {
-      rendezvous meeting;
-      {
-        const std::lock_guard lock(mutex_);
-        invitation_ = meeting.path() + "\n" + meeting.secret() + "\n";
-      }
-      events_.launch(*this);
-      const auto process = meeting.meet(channel_, pipe_, connect_limit, [this] { return leaving() || abandoned(); });
-      if (process) {
-        process_id_.store(*process, std::memory_order_release);
-        connected_.store(true, std::memory_order_release);
-        write_setup(begin_frame(frame_kind::configure, held_->owner()), settings_, place_.index);
-        send();
-        failed = await_ready();
-      } else {
-        failed.emplace(start_failure{"", died_early()});
-      }
+      outgoing_frame& configure = begin_frame(frame_kind::configure, held_->owner());
+      write_setup(configure, settings_, place_.index);
+      failed = process_.start(configure, [this] { events_.launch(*this); }, [this] { return leaving(); });
     } catch (const std::exception& other) {
       failed.emplace(start_failure{"", other.what()});
     }
-    if (failed) kill(ending::crashed, failed->message);
+    if (failed) process_.end(ending::crashed, failed->message);
     const bool good = !failed;
     if (good) ready_.store(true, std::memory_order_release);
     events_.started(*this, std::move(failed));
     return good;
-  }
-
-  [[nodiscard]] std::string died_early() {
-    const std::lock_guard lock(mutex_);
-    return message_.empty() ? "the worker process did not connect in time" : message_;
-  }
-
-  [[nodiscard]] std::optional<start_failure> await_ready() {
-    while (!leaving() && !abandoned()) {
-      while (const auto came = channel_.next()) {
-        if (came->kind == frame_kind::ready) return std::nullopt;
-        if (came->kind != frame_kind::failed) continue;
-        frame_reader said(came->bytes);
-        std::string name(said.get_text());
-        return start_failure{std::move(name), std::string(said.get_text())};
-      }
-      wait();
-    }
-    return start_failure{"", why_not_ready()};
-  }
-
-  // Who started it may know more than that its connection has ended, a moment later.
-  [[nodiscard]] std::string why_not_ready() {
-    const auto limit = clock::now() + std::chrono::milliseconds(500);
-    for (;;) {
-      {
-        const std::lock_guard lock(mutex_);
-        if (ending_ != ending::crashed || !lost_) return message_.empty() ? "the pool has stopped" : message_;
-        if (!how_ended_.empty()) return "the worker process " + how_ended_ + " before it was ready";
-      }
-      if (leaving() || clock::now() > limit) return "the worker process ended before it was ready";
-      (void)sockets::wait_readable(pipe_.reading_end(), std::chrono::milliseconds(50));
-      pipe_.drain();
-    }
   }
 
   // Serving -------------------------------------------------------------------------------------------
@@ -249,13 +160,12 @@ class process_worker final : public worker {
       }
       attend();
       if (!spin([this] { return jobs_.has_work(place_.index); })) {
-        if (!jobs_.enter_loop(place_.index, searching_, pipe_)) continue;
+        if (!jobs_.enter_loop(place_.index, searching_, process_.pipe())) continue;
         wait();
         jobs_.leave_loop(place_.index, searching_);
       }
       hear();
     }
-    jobs_.leave(searching_);
   }
 
   void execute(const job_ptr& next) {
@@ -285,7 +195,7 @@ class process_worker final : public worker {
 
   // Streams go on meanwhile.
   void await_answer() {
-    jobs_.reach(place_.index, pipe_);
+    jobs_.reach(place_.index, process_.pipe());
     while (asked_ && !abandoned()) {
       pass_cancel_on();
       serve_residents();
@@ -294,7 +204,7 @@ class process_worker final : public worker {
       if (!spin([] { return false; })) wait();
       hear();
     }
-    jobs_.leave(place_.index, pipe_);
+    jobs_.leave(place_.index, process_.pipe());
   }
 
   void pass_cancel_on() {
@@ -334,19 +244,16 @@ class process_worker final : public worker {
 
   // Until something came, or somebody woke this thread.
   void wait() {
-    std::array<pollfd, 2> look{pollfd{channel_.number(), POLLIN, 0}, pollfd{pipe_.reading_end(), POLLIN, 0}};
-    if (::poll(look.data(), look.size(), -1) <= 0) return;
-    if (look[1].revents != 0) pipe_.drain();
-    if (look[0].revents == 0) return;
+    if (!line().wait(process_.pipe())) return;
     (void)received([this] {
-      if (!channel_.read_some()) lose();
+      if (!line().read_some()) lose();
       return true;
     });
   }
   // True: bytes have come.
   template <class OtherWork>
   [[nodiscard]] bool spin(OtherWork other_work) {
-    return received([&] { return channel_.spin_read(other_work); });
+    return received([&] { return line().spin_read(other_work); });
   }
   // A frame for which there is no memory is this process's end, and nothing else's.
   template <class Receive>
@@ -354,7 +261,7 @@ class process_worker final : public worker {
     try {
       return receive();
     } catch (const std::exception& failed) {
-      kill(ending::crashed, std::string("what it sent cannot be received: ") + failed.what());
+      process_.end(ending::crashed, std::string("what it sent cannot be received: ") + failed.what());
       return true;
     }
   }
@@ -362,12 +269,12 @@ class process_worker final : public worker {
   // All that has come.
   void hear() {
     try {
-      while (const auto came = channel_.next()) {
+      while (const auto came = line().next()) {
         frames_.fetch_add(1, std::memory_order_relaxed);
         dispatch(*came);
       }
     } catch (const std::exception& broken) {
-      kill(ending::crashed, broken.what());
+      process_.end(ending::crashed, broken.what());
     }
   }
 
@@ -396,21 +303,17 @@ class process_worker final : public worker {
       const job_ptr waiting = current();
       if (waiting->wanted()) went_back_ = jobs_.put_back(*waiting, place_.index);
     }
-    kill(ending::replaced, "it did not end a call or a step in time");
+    process_.end(ending::replaced, "it did not end a call or a step in time");
   }
 
   // Leaving -------------------------------------------------------------------------------------------
 
-  void lose() {
-    lost_ = why().first == ending::none;  // else it was ended, for a reason that was given
-    kill(leaving() ? ending::stopped : ending::crashed, "it has ended");
-  }
+  void lose() { process_.lose(leaving()); }
 
   // What the pool's clients are told of it.
   [[nodiscard]] refusal ending_reason() {
     if (leaving()) return refusal::stopped;
-    const std::lock_guard lock(mutex_);
-    return ending_ == ending::replaced ? refusal::replaced : refusal::crashed;
+    return process_.why() == ending::replaced ? refusal::replaced : refusal::crashed;
   }
 
   void end() {
@@ -418,7 +321,7 @@ class process_worker final : public worker {
     const refusal why = ending_reason();
     for (const job_ptr& each : residents_.all()) each->refuse(why);
     if (leaving() && !abandoned()) close_streams();
-    kill(ending::stopped, "the pool has stopped");
+    process_.end(ending::stopped, "the pool has stopped");
     for (const job_ptr& each : residents_.all()) static_cast<resident&>(*each).evict(*this, why);
   }
 
@@ -430,8 +333,8 @@ class process_worker final : public worker {
     try {
       while (!abandoned() && clock::now() < limit) {
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(limit - clock::now());
-        if (sockets::wait_readable(channel_.number(), left) && !channel_.read_some()) return;
-        while (channel_.next()) {
+        if (sockets::wait_readable(line().number(), left) && !line().read_some()) return;
+        while (line().next()) {
         }
       }
     } catch (const std::exception&) {
@@ -439,26 +342,18 @@ class process_worker final : public worker {
     }
   }
 
-  // The process has a group of its own: what it started ends with it.
-  void kill_process() noexcept {
-    const int number = process_id();
-    if (number > 1 && ::kill(-number, SIGKILL) != 0) (void)::kill(number, SIGKILL);
-  }
+  [[nodiscard]] channel& line() noexcept { return process_.line(); }
 
   const std::shared_ptr<remote_objects> held_;
   hooks events_;
   const clock::time_point made_ = clock::now();
-  erlpy::detail::wake_pipe pipe_;
-  std::atomic<bool> connected_{false};
+  worker_process process_;
   std::atomic<bool> ready_{false};
-  std::atomic<bool> gone_{false};
   std::atomic<bool> served_{false};
   std::atomic<bool> acknowledged_{false};
-  std::atomic<int> process_id_{0};
   std::atomic<std::uint64_t> frames_{0};
 
   // The thread's own.
-  channel channel_;
   outgoing_frame outgoing_;
   std::unordered_map<std::uint64_t, frame_listener*> listeners_;  // each in residents_ too, which keeps it
   std::uint64_t calls_ = 0;
@@ -466,16 +361,11 @@ class process_worker final : public worker {
   bool asked_ = false;      // the answer of the call under way is still to come
   bool told_ = false;       // that it was given up
   bool went_back_ = false;  // into its queue
-  bool lost_ = false;       // the connection has ended
 
   std::mutex mutex_;  // what follows; a leaf
   job_ptr current_;
   bool cancel_ = false;
   std::vector<job_ptr> hurried_;
-  ending ending_ = ending::none;
-  std::string message_;
-  std::string invitation_;
-  std::string how_ended_;
 };
 
 }  // namespace erlpy::pool

@@ -38,7 +38,8 @@ inline void write_setup(outgoing_frame& to, const options& settings, std::size_t
   settings.max_depth = from.get<std::uint64_t>();
   settings.python = from.get_text();
   settings.preload = from.get_text();
-  for (auto left = from.get<std::uint64_t>(); left > 0; --left) settings.python_path.emplace_back(from.get_text());
+  for (auto left = from.get<std::uint64_t>(); left > 0; --left)
+    settings.python_path.emplace_back(from.get_text());
   return settings;
 }
 

@@ -1,6 +1,6 @@
 // A pool of workers in this process, in the main interpreter (isolation `shared`) or each in one of its own
-// (`subinterpreter`), and what keeps it responsive: who gives a job up interrupts it, and a worker that cannot
-// be interrupted is replaced.
+// (`subinterpreter`), and what keeps it responsive: who gives a job up interrupts it, and a worker that
+// cannot be interrupted is replaced.
 #ifndef ERLPY_POOL_THREAD_POOL_HPP
 #define ERLPY_POOL_THREAD_POOL_HPP
 
@@ -125,7 +125,8 @@ class thread_pool final : public worker_pool {
     auto made = std::make_shared<thread_worker>(
         here.place, home, jobs_, settings_,
         thread_worker::hooks{[self = shared_self()] { return self->lodge(); },
-                             [self = shared_self()](thread_worker& who, std::optional<python::failure> failed) {
+                             [self = shared_self()](thread_worker& who,
+                                                    std::optional<python::failure> failed) {
                                if (!failed) return self->worker_started(who, std::nullopt);
                                self->worker_started(who, start_failure{failed->kind, failed->message});
                              },
@@ -161,7 +162,8 @@ class thread_pool final : public worker_pool {
 
   // Giving up -----------------------------------------------------------------------------------------
 
-  void interrupt(const std::shared_ptr<thread_worker>& runner, const job_ptr& target, thread_worker::force how) {
+  void interrupt(const std::shared_ptr<thread_worker>& runner, const job_ptr& target,
+                 thread_worker::force how) {
     const auto delivered = std::make_shared<std::atomic<bool>>(false);
     watch_delivery(runner, target, delivered);
     runner->attendant()->post([self = shared_self(), runner, target, how, delivered] {
@@ -179,33 +181,37 @@ class thread_pool final : public worker_pool {
   }
 
   // What is not delivered within `grace` has met C code that keeps the GIL. Where that is the worker's own, a
-  // new worker would not wait for it; but there the machine may just be busy, so it counts what the thread has
-  // computed since, which Python code does not do while somebody waits.
+  // new worker would not wait for it; but there the machine may just be busy, so it counts what the thread
+  // has computed since, which Python code does not do while somebody waits.
   void watch_delivery(const std::shared_ptr<thread_worker>& runner, const job_ptr& target,
                       const std::shared_ptr<const std::atomic<bool>>& delivered) {
     const auto used = runner->used();
-    timer::instance().at(timer::clock::now() + settings_.grace, [self = shared_self(), runner, target, delivered, used] {
-      if (!self->own_gils()) {
-        if (!delivered->load() && runner->runs(*target)) (void)self->announce_stuck();
-      } else {
-        self->look_for_delivery(runner, target, delivered, used);
-      }
-    });
+    timer::instance().at(timer::clock::now() + settings_.grace,
+                         [self = shared_self(), runner, target, delivered, used] {
+                           if (!self->own_gils()) {
+                             if (!delivered->load() && runner->runs(*target)) (void)self->announce_stuck();
+                           } else {
+                             self->look_for_delivery(runner, target, delivered, used);
+                           }
+                         });
   }
   void look_for_delivery(const std::shared_ptr<thread_worker>& runner, const job_ptr& target,
-                         const std::shared_ptr<const std::atomic<bool>>& delivered, std::chrono::nanoseconds used) {
+                         const std::shared_ptr<const std::atomic<bool>>& delivered,
+                         std::chrono::nanoseconds used) {
     if (delivered->load() || !runner->runs(*target)) return;
     const auto waited = runner->attendant()->waiting_for_gil();
     const bool computes = waited > settings_.grace / 2 && runner->used() - used > settings_.grace / 2;
     if (computes || waited > std::max<std::chrono::nanoseconds>(patience, settings_.grace))
       return replace(runner, target);
-    timer::instance().at(timer::clock::now() + settings_.grace, [self = shared_self(), runner, target, delivered, used] {
-      self->look_for_delivery(runner, target, delivered, used);
-    });
+    timer::instance().at(timer::clock::now() + settings_.grace,
+                         [self = shared_self(), runner, target, delivered, used] {
+                           self->look_for_delivery(runner, target, delivered, used);
+                         });
   }
 
   // `grace` after an interruption that was delivered, so the job did give the GIL up meanwhile.
-  void escalate(const std::shared_ptr<thread_worker>& runner, const job_ptr& target, thread_worker::force tried) {
+  void escalate(const std::shared_ptr<thread_worker>& runner, const job_ptr& target,
+                thread_worker::force tried) {
     if (!runner->runs(*target)) {
       settle(runner, target);
     } else if (tried == thread_worker::force::cancel_task && runner->awaiting(*target)) {
@@ -248,12 +254,13 @@ class thread_pool final : public worker_pool {
 
   // What is cancelled has the time of a clean-up; then that is cancelled too, again and again.
   void insist(const std::weak_ptr<thread_worker>& home, const job_ptr& alive, resident& target) {
-    timer::instance().at(timer::clock::now() + housekeeping::limit, [self = shared_self(), home, alive, &target] {
-      const auto runner = home.lock();
-      if (!runner || target.over()) return;
-      runner->attendant()->post([runner, alive, &target] { target.cancel_step(true); });
-      self->insist(home, alive, target);
-    });
+    timer::instance().at(timer::clock::now() + housekeeping::limit,
+                         [self = shared_self(), home, alive, &target] {
+                           const auto runner = home.lock();
+                           if (!runner || target.over()) return;
+                           runner->attendant()->post([runner, alive, &target] { target.cancel_step(true); });
+                           self->insist(home, alive, target);
+                         });
   }
 
   // An overdue job has ended after all.
@@ -269,12 +276,7 @@ class thread_pool final : public worker_pool {
     try {
       detail::start_thread("erlpy-worker", worker_stack(settings_), [added] { added->main(); });
     } catch (const std::exception& failed) {
-      {
-        const std::lock_guard lock(mutex_);
-        seat& here = seat_of(*added);
-        if (here.thread == added) here.thread = nullptr;
-        --threads_;
-      }
+      worker_left(*added);
       announce(added->place().index, std::nullopt, failed.what());
     }
   }

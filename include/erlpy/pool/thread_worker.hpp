@@ -77,7 +77,13 @@ class thread_worker final : public worker {
   // The thread's life.
   void main() override {
     processor_.bind();
-    if (settle()) live();
+    try {
+      if (settle()) live();
+    } catch (const std::exception& failed) {
+      // There was no memory for a thread state.
+      events_.started(*this, python::failure{"SystemError", failed.what(), {}});
+    }
+    if (lodging_.own) lodging_.own->retire();
     events_.left(*this);
   }
 
@@ -104,7 +110,8 @@ class thread_worker final : public worker {
   }
   // Attached, from another thread: its step, or its whole task, is cancelled as soon as the loop runs.
   void cancel(PyObject* driving, bool task) noexcept { (void)loop_->cancel(driving, task); }
-  // For the code that ends a stream, as its `finally` blocks: nobody interrupts it before housekeeping::limit.
+  // For the code that ends a stream, as its `finally` blocks: nobody interrupts it before
+  // housekeeping::limit.
   template <class Work>
   void keep_house(Work work) {
     const housekeeping::mark mark(house_, activity_, [this] { events_.watch(*this); });
@@ -150,8 +157,11 @@ class thread_worker final : public worker {
     const bool cancel = task || target.asynchronous();
     if (how == force::cancel_task && !target.to_interrupt()) return false;
     const auto seen = activity_.look(target, !cancel || how == force::raise);
-    if (task) (void)loop_->cancel(task.get(), false);  // where the exception was set too, this wakes the loop to see it
-    else if (target.asynchronous()) target.cancel_step(false);
+    if (task) {
+      (void)loop_->cancel(task.get(), false);  // where the exception was set too, this wakes the loop to see it
+    } else if (target.asynchronous()) {
+      target.cancel_step(false);
+    }
     return cancel || seen != activity::found::absent;
   }
 
@@ -226,13 +236,19 @@ class thread_worker final : public worker {
       python::context context(home_, own_->objects);
       context_ = &context;
       activity_.bind(home_->types().timeout.get());
-      if (prepare()) serve();
+      try {
+        if (prepare()) serve();
+      } catch (const std::exception& failed) {
+        // What is Python's of it ends here, attached.
+        leave_loop();
+        jobs_.leave(searching_);
+        events_.started(*this, python::failure{"SystemError", failed.what(), {}});
+      }
       end_residents();
       loop_->close();
       if (lodging_.own || (leaving() && !abandoned())) empty_slot();
       context_ = nullptr;
     }
-    if (lodging_.own) lodging_.own->retire();
   }
 
   // Without the GIL, until there may be something to do.

@@ -32,7 +32,8 @@ struct pool_events {
   std::function<void()> stopped;
   // First of all on the thread of each worker.
   std::function<void()> began = {};
-  // What a thread_worker does instead of mailbox::await(), where its owner has a way of its own to wait for jobs.
+  // What a thread_worker does instead of mailbox::await(), where its owner has a way of its own to wait for
+  // jobs.
   std::function<void(mailbox& jobs, std::size_t slot, bool& searching)> rest = {};
   // Where somebody listens here, a worker that does not end in time is not replaced: the process ends.
   std::function<void()> stuck = {};
@@ -139,7 +140,8 @@ class worker_pool : public std::enable_shared_from_this<worker_pool> {
     }
     const std::size_t index = who.place().index;
     if (!failed) return announce(index, std::nullopt, "");
-    announce(index, failed->class_name.empty() ? std::nullopt : std::optional(failed->class_name), failed->message);
+    announce(index, failed->class_name.empty() ? std::nullopt : std::optional(failed->class_name),
+             failed->message);
   }
 
   // The last act of a worker's thread. Under no lock.
@@ -174,7 +176,9 @@ class worker_pool : public std::enable_shared_from_this<worker_pool> {
   [[nodiscard]] const pool_events& events() const noexcept { return events_; }
   // True: the process is about to end.
   [[nodiscard]] bool announce_stuck() { return tell(&pool_events::stuck); }
-  void announce_launch(std::size_t slot, std::string told) { tell(&pool_events::launch, slot, std::move(told)); }
+  void announce_launch(std::size_t slot, std::string told) {
+    tell(&pool_events::launch, slot, std::move(told));
+  }
   void announce_crashed(std::size_t slot, std::string message) {
     tell(&pool_events::crashed, slot, std::move(message));
   }

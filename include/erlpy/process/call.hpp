@@ -15,7 +15,7 @@
 
 namespace erlpy::process {
 
-class served_call final : public pool::job {
+class served_call final : public pool::counted<pool::job> {
  public:
   // `frame`: the payload of `call`.
   served_call(post& office, std::uint64_t id, shared_bytes_ptr frame)
@@ -32,8 +32,9 @@ class served_call final : public pool::job {
     try {
       pool::frame_reader reader(frame_->view());
       const request<etf::term> asked = read_request(reader);
-      stream_opener streams(office_, on, {asked.traceback, asked.keep_atoms});
-      format terms(frame_, out, id_, &streams);
+      const auto form = asked.exact_bytes ? etf::bytes_form::tagged : etf::bytes_form::plain;
+      stream_opener streams(office_, on, {asked.traceback, asked.keep_atoms, form});
+      format terms(frame_, out, id_, &streams, form);
       const auto answered = bridge<format>(on, terms, asked, &stop_flag()).run();
       if (!answered.good) out.retitle(pool::frame_kind::refusal);
     } catch (const std::exception& failed) {
@@ -41,42 +42,29 @@ class served_call final : public pool::job {
       etf::sink(out.bytes()).atom("worker_crashed");
     }
     (void)claim();
-    answer(out, true);
+    if (!answered_.exchange(true)) office_.send_attached(out);
   }
   void refuse(pool::refusal) noexcept override {}
-  // It was given up before it began: nobody wants to know, but the pool waits for this worker.
+  // It was given up before it began: nobody wants to know, but the pool waits for this worker. On a thread
+  // that must not wait: the timer's, or the worker's with the GIL in hand.
   void discard() noexcept override {
+    if (answered_.exchange(true)) return;
     try {
       pool::outgoing_frame out;
       out.begin(pool::frame_kind::refusal, id_);
       etf::sink(out.bytes()).atom("cancelled");
-      answer(out, false);
+      office_.send_soon(std::move(out));
     } catch (...) {
       office_.end_process();
     }
-  }
-  void retain() noexcept override { shares_.fetch_add(1, std::memory_order_relaxed); }
-  void release() noexcept override {
-    if (shares_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
 
  private:
   ~served_call() override = default;
 
-
-  void answer(pool::outgoing_frame& out, bool attached) noexcept {
-    if (answered_.exchange(true)) return;
-    if (attached) {
-      office_.send_attached(out);
-    } else {
-      office_.send(out);
-    }
-  }
-
   post& office_;
   const std::uint64_t id_;
   const shared_bytes_ptr frame_;
-  std::atomic<std::size_t> shares_{0};
   std::atomic<bool> began_{false};
   std::atomic<bool> answered_{false};
 };

@@ -1,5 +1,6 @@
-// Sends what others must not wait for, on a thread of its own: a stream's values that wait for the next one, which may
-// take its time; and the word of who receives, who would else stop receiving where the pool is behind.
+// Sends what others must not wait for, on a thread of its own: a stream's values that wait for the next one,
+// which may take its time; and the word of who receives, who would else stop receiving where the pool is
+// behind.
 #ifndef ERLPY_PROCESS_FLUSHER_HPP
 #define ERLPY_PROCESS_FLUSHER_HPP
 
@@ -20,12 +21,14 @@ class flusher {
   // How long a value may wait.
   static constexpr std::chrono::milliseconds patience{1};
 
-  // Any thread: `send` runs soon, without the GIL; it may wait.
+  // Any thread: `send` runs soon, without the GIL; it may wait. Errors: erlpy::error if there is no thread
+  // for it.
   void add(std::function<void()> send) {
     bool first = false;
     {
       const std::lock_guard lock(mutex_);
-      if (!std::exchange(begun_, true)) erlpy::detail::start_thread("erlpy-flusher", 256U << 10U, [this] { serve(); });
+      if (!begun_) erlpy::detail::start_thread("erlpy-flusher", 256U << 10U, [this] { serve(); });
+      begun_ = true;
       first = waiting_.empty();
       waiting_.push_back(std::move(send));
     }

@@ -16,28 +16,19 @@
 #include <erlpy/crossing.hpp>
 #include <erlpy/etf.hpp>
 #include <erlpy/pool/frame.hpp>
+#include <erlpy/stream_maker.hpp>
 
 namespace erlpy::process {
-
-// Makes streams. Called on the worker, attached.
-class stream_maker {
- public:
-  stream_maker() = default;
-  stream_maker(const stream_maker&) = delete;
-  stream_maker& operator=(const stream_maker&) = delete;
-  virtual ~stream_maker() = default;
-  // The number of a new stream over the object. Errors: what opening it raises.
-  [[nodiscard]] virtual std::uint64_t make_stream(const python::ref& iterable) = 0;
-};
 
 class format {
  public:
   using term = etf::term;
 
-  // `owner` has the bytes of the request's terms; the answer is written to `out`, which begin_answer() begins.
-  // `streams`: null where the request opens none.
-  format(shared_bytes_ptr owner, pool::outgoing_frame& out, std::uint64_t id, stream_maker* streams = nullptr)
-      : owner_(std::move(owner)), out_(out), id_(id), streams_(streams) {}
+  // `owner` has the bytes of the request's terms; the answer is written to `out`, which begin_answer()
+  // begins. `streams` gives their numbers; null where the request opens none.
+  format(shared_bytes_ptr owner, pool::outgoing_frame& out, std::uint64_t id,
+         stream_maker<std::uint64_t>* streams = nullptr, etf::bytes_form form = etf::bytes_form::plain)
+      : owner_(std::move(owner)), out_(out), id_(id), streams_(streams), form_(form) {}
 
   [[nodiscard]] bool is_object(const term& candidate) const {
     std::vector<term> parts;
@@ -63,13 +54,12 @@ class format {
   // What was written of an answer before is gone.
   void begin_answer() {
     out_.begin(pool::frame_kind::answer, id_);
-    sink_.emplace(out_.bytes());
+    sink_.emplace(out_.bytes(), walk_limits{}, form_);
   }
   [[nodiscard]] etf::sink& sink() noexcept { return *sink_; }
 
   [[nodiscard]] etf::sink::value_type stream(const python::ref& iterable) {
-    if (streams_ == nullptr) throw error("no stream can be opened here");
-    return sink_->integer(static_cast<std::int64_t>(streams_->make_stream(iterable)));
+    return sink_->integer(static_cast<std::int64_t>(make_stream(streams_, iterable)));
   }
 
   // The pool decides: its VM has the table of atoms.
@@ -79,7 +69,8 @@ class format {
   shared_bytes_ptr owner_;
   pool::outgoing_frame& out_;
   std::uint64_t id_;
-  stream_maker* streams_;
+  stream_maker<std::uint64_t>* streams_;
+  etf::bytes_form form_;
   std::optional<etf::sink> sink_;
 };
 
@@ -95,6 +86,7 @@ static_assert(term_format<format>);
   asked.traceback = (flags & request_flags::traceback) != 0;
   asked.keep_atoms = (flags & request_flags::keep_atoms) != 0;
   asked.as_stream = (flags & request_flags::as_stream) != 0;
+  asked.exact_bytes = (flags & request_flags::exact_bytes) != 0;
   asked.number = from.get<std::int64_t>();
   etf::detail::reader in(from.rest());
   for (etf::term* const each :

@@ -1,4 +1,5 @@
-// The way out of a worker process: frames to its pool, from any thread; and the streams that are open, by number.
+// The way out of a worker process: frames to its pool, from any thread; and the streams that are open, by
+// number.
 //
 // Where the pool is gone there is nothing left to do: the process ends, and all that it started with it.
 #ifndef ERLPY_PROCESS_POST_HPP

@@ -1,8 +1,8 @@
 // The life of a worker process: it connects to its pool, is told its options, serves, and ends with the pool.
 //
 // It has one worker in a thread_pool of its own, so calls, streams, deadlines and the event loop are those of
-// the `shared` kind. What the pool says is heard whatever Python does (see reception.hpp); and when the connection
-// ends, so does the process, with all that it started.
+// the `shared` kind. What the pool says is heard whatever Python does (see reception.hpp); and when the
+// connection ends, so does the process, with all that it started.
 #ifndef ERLPY_PROCESS_PROGRAM_HPP
 #define ERLPY_PROCESS_PROGRAM_HPP
 
@@ -34,7 +34,8 @@ namespace erlpy::process {
 class program {
  public:
   // Connects and says the secret. Errors: std::exception.
-  program(const std::string& address, const std::string& secret) : line_(pool::channel::connect(address)), office_(line_) {
+  program(const std::string& address, const std::string& secret)
+      : line_(pool::channel::connect(address)), office_(line_) {
     keep_from_children();
     leave_signals_to_worker();
     pool::outgoing_frame hello;
@@ -56,8 +57,8 @@ class program {
     if (pthread_atfork(nullptr, nullptr, [] { ::close(number.load()); }) != 0) throw std::bad_alloc();
   }
 
-  // A signal that ends the process, sent by Python code to itself, is to do so before the code goes on: so the
-  // worker's thread alone takes it. Threads inherit what is blocked from who starts them.
+  // A signal that ends the process, sent by Python code to itself, is to do so before the code goes on: so
+  // the worker's thread alone takes it. Threads inherit what is blocked from who starts them.
   static void leave_signals_to_worker() noexcept {
     const sigset_t fatal = fatal_signals();
     pthread_sigmask(SIG_BLOCK, &fatal, nullptr);
@@ -70,7 +71,8 @@ class program {
   [[nodiscard]] static sigset_t fatal_signals() noexcept {
     sigset_t fatal;
     sigemptyset(&fatal);
-    for (const int each : {SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, SIGXCPU, SIGXFSZ})
+    for (const int each :
+         {SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, SIGXCPU, SIGXFSZ})
       sigaddset(&fatal, each);
     return fatal;
   }
@@ -83,7 +85,8 @@ class program {
       case pool::frame_kind::release: return release(came.bytes);
       case pool::frame_kind::stop: return workers_->stop();
       case pool::frame_kind::demand:
-        if (const auto stream = office_.stream(came.id)) served(stream).demand(came.bytes, [&] { return line_.keep(came); });
+        if (const auto stream = office_.stream(came.id))
+          served(stream).demand(came.bytes, [&] { return line_.keep(came); });
         return;
       case pool::frame_kind::close:
         acknowledge(0);
@@ -121,7 +124,7 @@ class program {
       frame.put_text(kind.value_or(""));
       frame.put_text(message);
     }
-    office_.send(frame);
+    office_.send_soon(std::move(frame));  // this thread has the GIL
   }
 
   // The pool kills this process, and wants to know whether a call of its goes with it.
@@ -144,7 +147,8 @@ class program {
     if (workers_->submit(*made, 1) != pool::mailbox::push_result::queued) post::end_process();
   }
 
-  // Sent by another thread: while this one waited for room, nobody would receive, and the pool might be waiting too.
+  // Sent by another thread: while this one waited for room, nobody would receive, and the pool might be
+  // waiting too.
   void acknowledge(std::uint64_t id) {
     pool::outgoing_frame heard;
     heard.begin(pool::frame_kind::cancelling, id);

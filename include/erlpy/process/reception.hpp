@@ -1,15 +1,12 @@
-// Who receives in a worker process: its worker while it has nothing else to do, so that a call needs no hand-over
-// from another thread; and the main thread whenever the worker is at something for longer.
+// Who receives in a worker process: its worker while it has nothing else to do, so that a call needs no
+// hand-over from another thread; and the main thread whenever the worker is at something for longer.
 //
-// There is one token: who has it receives. The worker takes it when it comes to rest, and the main thread gives it
-// up at once; the main thread takes it when the worker has been busy for `patience`, so that is how long a
-// cancellation, or the end of the connection, may go unheard.
+// There is one token: who has it receives. The worker takes it when it comes to rest, and the main thread
+// gives it up at once; the main thread takes it when the worker has been busy for `patience`, so that is how
+// long a cancellation, or the end of the connection, may go unheard.
 #ifndef ERLPY_PROCESS_RECEPTION_HPP
 #define ERLPY_PROCESS_RECEPTION_HPP
 
-#include <poll.h>
-
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -29,7 +26,8 @@ class reception {
   static constexpr std::chrono::milliseconds patience{1};
 
   // `take` gets every frame, on the thread that received it; `lost` is called when the connection has ended.
-  reception(pool::channel& line, std::function<void(const pool::incoming_frame&)> take, std::function<void()> lost)
+  reception(pool::channel& line, std::function<void(const pool::incoming_frame&)> take,
+            std::function<void()> lost)
       : line_(line), take_(std::move(take)), lost_(std::move(lost)) {}
 
   // The main thread's life.
@@ -108,10 +106,7 @@ class reception {
 
   // With the token: until something has come, or somebody wakes this thread.
   void wait(const erlpy::detail::wake_pipe& woken_by) {
-    std::array<pollfd, 2> look{pollfd{line_.number(), POLLIN, 0}, pollfd{woken_by.reading_end(), POLLIN, 0}};
-    if (::poll(look.data(), look.size(), -1) <= 0) return;
-    if (look[1].revents != 0) woken_by.drain();
-    if (look[0].revents != 0 && !line_.read_some()) lost_();
+    if (line_.wait(woken_by) && !line_.read_some()) lost_();
   }
 
   pool::channel& line_;

@@ -14,21 +14,22 @@
 #include <erlpy/process/format.hpp>
 #include <erlpy/process/post.hpp>
 #include <erlpy/stepped_stream.hpp>
+#include <erlpy/stream_maker.hpp>
+#include <erlpy/stream_resident.hpp>
 
 namespace erlpy::process {
 
 struct stream_flags {
   bool traceback = false;
   bool keep_atoms = false;
+  etf::bytes_form form = etf::bytes_form::plain;
 };
 
 // The world of frames, for stepped_stream.
-class stream_of_frames : public pool::resident {
+class stream_of_frames : public stream_resident {
  public:
   stream_of_frames(post& office, pool::thread_worker& home, stream_flags flags)
-      : office_(office), home_worker_(home.weak_from_this()), flags_(flags) {
-    (void)claim();  // nothing to answer
-  }
+      : office_(office), home_worker_(home.weak_from_this()), flags_(flags) {}
 
   // With its first share. The number by which the pool knows it.
   [[nodiscard]] std::uint64_t register_here() { return number_ = office_.add_stream(pool::job_ptr(this)); }
@@ -56,15 +57,8 @@ class stream_of_frames : public pool::resident {
 
   // pool::resident -----------------------------------------------------------------------------------------
 
+  // The pool knows of a worker that is gone.
   void refuse(pool::refusal) noexcept override {}
-  void discard() noexcept override {}
-  void retain() noexcept override { shares_.fetch_add(1, std::memory_order_relaxed); }
-  void release() noexcept override {
-    if (shares_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
-  }
-  [[nodiscard]] bool asynchronous() const noexcept override { return asynchronous_; }
-  [[nodiscard]] bool to_interrupt() noexcept override { return !interrupted_.exchange(true); }
-  [[nodiscard]] bool over() const noexcept override { return over_.load(std::memory_order_acquire); }
 
  protected:
   ~stream_of_frames() override = default;
@@ -108,7 +102,7 @@ class stream_of_frames : public pool::resident {
     walk_limits limits{on.settings().max_depth, &stop_flag()};
     limits.breathe = [](void*) { const python::detached others; };
     scratch_.clear();
-    etf::sink into(scratch_);
+    etf::sink into(scratch_, limits, flags_.form);
     (void)transcode(python::source(on.context(), given.get(), limits), into);
     append();
   }
@@ -125,7 +119,7 @@ class stream_of_frames : public pool::resident {
       pool::outgoing_frame frame;
       frame.begin(pool::frame_kind::done, number_);
       const walk_limits limits{on.settings().max_depth, &stop_flag()};
-      etf::sink into(frame.bytes());
+      etf::sink into(frame.bytes(), limits, flags_.form);
       (void)transcode(python::source(on.context(), returned.get(), limits), into);
       ending_ = std::move(frame);
     } catch (...) {
@@ -151,12 +145,6 @@ class stream_of_frames : public pool::resident {
   }
   void settled() noexcept {}
 
-  stream::signals signals_;
-  std::atomic<bool> interrupted_{false};
-  std::atomic<bool> over_{false};
-  bool asynchronous_ = false;
-  std::uint64_t made_ = 0;
-
  private:
   // On the flusher's thread.
   void flush_values() noexcept {
@@ -167,7 +155,8 @@ class stream_of_frames : public pool::resident {
     office_.send(values_);
   }
 
-  // From an attached thread: waits for a mutex without the GIL.
+  // From an attached thread: waits for a mutex without the GIL. Nobody waits for it with the GIL, so the
+  // thread may wait for the GIL again with it in hand.
   class attached_lock {
    public:
     explicit attached_lock(std::mutex& mutex) : lock_(mutex, std::try_to_lock) {
@@ -184,7 +173,8 @@ class stream_of_frames : public pool::resident {
     const auto home = home_worker_.lock();
     if (!home) return;
     if (before == stream::signals::asked::idle) (void)home->schedule(*this);
-    if (before == stream::signals::asked::busy && signals_.closing()) office_.workers().interrupt_resident(home, *this);
+    if (before == stream::signals::asked::busy && signals_.closing())
+      office_.workers().interrupt_resident(home, *this);
   }
 
   void append() {
@@ -215,7 +205,6 @@ class stream_of_frames : public pool::resident {
   const std::weak_ptr<pool::worker> home_worker_;
   const stream_flags flags_;
   std::uint64_t number_ = 0;
-  std::atomic<std::size_t> shares_{0};
 
   // The worker's.
   byte_buffer scratch_;
@@ -234,7 +223,7 @@ class stream_of_frames : public pool::resident {
 
 using served_stream = stepped_stream<stream_of_frames>;
 
-class stream_opener final : public stream_maker {
+class stream_opener final : public stream_maker<std::uint64_t> {
  public:
   stream_opener(post& office, pool::thread_worker& on, stream_flags flags) noexcept
       : office_(office), on_(on), flags_(flags) {}

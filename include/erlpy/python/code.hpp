@@ -23,7 +23,8 @@ namespace erlpy::python {
   ref name = make_str(wanted);
   for (int count = 2;; ++count) {
     const ref module = checked(PyModule_NewObject(name.get()));
-    checked_status(PyDict_SetItemString(PyModule_GetDict(module.get()), "__builtins__", PyEval_GetBuiltins()));
+    checked_status(
+        PyDict_SetItemString(PyModule_GetDict(module.get()), "__builtins__", PyEval_GetBuiltins()));
     // One step, for another thread may want the same name.
     PyObject* const there = PyDict_SetDefault(modules, name.get(), module.get());
     if (there == nullptr) throw exception::fetch();
@@ -56,7 +57,8 @@ inline void exec_code(PyObject* module, std::string_view text) {
 }
 
 // Evaluates an expression; `locals` (a dict of str to values, or null) are its parameters.
-[[nodiscard]] inline ref eval_code(const interpreter& home, PyObject* module, PyObject* text, PyObject* locals) {
+[[nodiscard]] inline ref eval_code(const interpreter& home, PyObject* module, PyObject* text,
+                                   PyObject* locals) {
   PyObject* globals = PyModule_GetDict(module);
   if (locals == nullptr || PyDict_GET_SIZE(locals) == 0) {
     const ref none = checked(PyTuple_New(0));

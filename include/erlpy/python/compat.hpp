@@ -46,7 +46,8 @@ inline constexpr bool free_threaded = false;
 
 // The Python that this was compiled for, as "3.11", or "3.13t" without a GIL: what its extensions must match.
 [[nodiscard]] inline std::string abi() {
-  return std::to_string(PY_MAJOR_VERSION) + "." + std::to_string(PY_MINOR_VERSION) + (free_threaded ? "t" : "");
+  return std::to_string(PY_MAJOR_VERSION) + "." + std::to_string(PY_MINOR_VERSION) +
+         (free_threaded ? "t" : "");
 }
 
 // Whether each sub-interpreter has a GIL of its own, and so runs beside the others.
@@ -404,6 +405,20 @@ inline constexpr std::size_t least_stack = std::size_t{64} << 20U;
 #else
 inline constexpr std::size_t least_stack = std::size_t{8} << 20U;
 #endif
+
+// Whether the calling thread holds a GIL (on free-threaded builds: is attached); false before Python is up.
+[[nodiscard]] inline bool thread_attached() noexcept {
+  if (Py_IsInitialized() == 0) return false;
+#if PY_VERSION_HEX >= 0x030D0000
+  return PyThreadState_GetUnchecked() != nullptr;
+#elif PY_VERSION_HEX >= 0x030C0000
+  return _PyThreadState_UncheckedGet() != nullptr;
+#else
+  // There it is the state of whichever thread holds the GIL.
+  PyThreadState* const own = PyGILState_GetThisThreadState();
+  return own != nullptr && own == _PyThreadState_UncheckedGet();
+#endif
+}
 
 }  // namespace erlpy::python::compat
 

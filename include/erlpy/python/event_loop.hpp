@@ -53,7 +53,8 @@ class event_loop {
   [[nodiscard]] ref run(PyObject* task, Woken woken) {
     const cancelled_unless_done guard{task};
     for (;;) {
-      const ref done = checked(PyObject_CallFunctionObjArgs(helpers().advance.get(), loop_.get(), task, nullptr));
+      const ref done =
+          checked(PyObject_CallFunctionObjArgs(helpers().advance.get(), loop_.get(), task, nullptr));
       if (done.get() == Py_True) break;
       woken();
     }
@@ -118,7 +119,8 @@ class event_loop {
     PyObject* task;
     ~cancelled_unless_done() {
       const ref before = ref::steal(compat::take_raised_exception());
-      const ref done = ref::steal(PyObject_CallMethod(task, "cancel", nullptr));  // of one that is done: nothing
+      // Of one that is done: nothing.
+      const ref done = ref::steal(PyObject_CallMethod(task, "cancel", nullptr));
       PyErr_Clear();
       if (before) compat::set_raised_exception(before.get());
     }

@@ -49,7 +49,8 @@ inline void watch_forks() noexcept {
   PyErr_Clear();
   for (const char* name : {"stdout", "stderr"}) {
     PyObject* const stream = PySys_GetObject(name);
-    const ref flushed = ref::steal(stream == nullptr ? nullptr : PyObject_CallMethod(stream, "flush", nullptr));
+    const ref flushed =
+        ref::steal(stream == nullptr ? nullptr : PyObject_CallMethod(stream, "flush", nullptr));
     PyErr_Clear();
   }
   _exit(status);

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include <erlpy/python/detail/record.hpp>
 #include <erlpy/python/drop_queue.hpp>
 #include <erlpy/python/erlang_module.hpp>
 #include <erlpy/python/exception.hpp>
@@ -48,6 +49,7 @@ class interpreter {
 
   [[nodiscard]] const erlang_types& types() const noexcept { return types_; }
   [[nodiscard]] const support& helpers() const noexcept { return support_; }
+  [[nodiscard]] detail::record_classes& records() noexcept { return records_; }
   [[nodiscard]] const std::shared_ptr<drop_queue>& drops() const noexcept { return drops_; }
 
   // Attached, when nobody uses it any more: lets go of its objects, so that the interpreter may end before
@@ -55,6 +57,7 @@ class interpreter {
   void close() noexcept {
     types_ = {};
     support_ = {};
+    records_.clear();
   }
 
   // The tables of the slots whose workers live in this interpreter.
@@ -87,6 +90,7 @@ class interpreter {
   std::shared_ptr<drop_queue> drops_;
   erlang_types types_;
   support support_;
+  detail::record_classes records_;
   std::atomic<bool> parallel_{false};
   std::mutex mutex_;
   std::unordered_map<std::uint64_t, std::weak_ptr<object_table>> tables_;

@@ -32,16 +32,15 @@ class runtime {
  public:
   // The process's runtime: made at the first call, with that call's options. Later calls must name the
   // same executable or none. Blocks until Python is up: not for a BEAM scheduler.
-  // Errors: erlpy::error with CPython's reason; it is remembered and thrown again.
+  // Errors: erlpy::error with CPython's reason; it is remembered and thrown again. Where there was no thread
+  // to be had, the next call tries again.
   [[nodiscard]] static runtime& start(const runtime_options& options) {
     runtime& self = instance();
     std::unique_lock lock(self.mutex_);
     if (!self.begun_) {
-      self.begun_ = true;
       self.executable_ = options.executable.empty() ? options.default_executable : options.executable;
-      lock.unlock();
       erlpy::detail::start_thread("erlpy-main", stack_size, [&self] { self.main(); });
-      lock.lock();
+      self.begun_ = true;
     }
     self.changed_.wait(lock, [&] { return self.ready_ || self.failure_.has_value(); });
     if (self.failure_) throw error(*self.failure_);

@@ -21,6 +21,7 @@
 #include <erlpy/detail/utf8.hpp>
 #include <erlpy/python/context.hpp>
 #include <erlpy/python/detail/array.hpp>
+#include <erlpy/python/detail/record.hpp>
 #include <erlpy/python/exception.hpp>
 
 namespace erlpy::python {
@@ -43,6 +44,7 @@ class basic_sink {
   class tuple_builder;
   class set_builder;
   class map_builder;
+  class instance_builder;
   using builder_of_lists = std::conditional_t<Use == element_use::key, tuple_builder, list_builder>;
 
   // `where` outlives the sink.
@@ -57,6 +59,11 @@ class basic_sink {
         negative, reinterpret_cast<const unsigned char*>(magnitude.data()), magnitude.size()));
   }
   [[nodiscard]] ref real(double value) const { return checked(PyFloat_FromDouble(value)); }
+
+  // What C++ has and Erlang has not.
+  [[nodiscard]] ref complex(double real, double imaginary) const {
+    return checked(PyComplex_FromDoubles(real, imaginary));
+  }
 
   [[nodiscard]] ref atom(std::string_view name) const {
     return options_.keep_atoms ? kept_atom(name) : text(name);
@@ -116,6 +123,17 @@ class basic_sink {
   [[nodiscard]] tuple_builder tuple(std::size_t size) const { return tuple_builder(*this, size); }
   [[nodiscard]] set_builder set(std::size_t) const { return set_builder(*this); }
   [[nodiscard]] map_builder map(std::size_t) const { return map_builder(*this); }
+
+  // An instance of a class of this name, made for these fields, whose values are pushed in order. The names
+  // live as long as the program.
+  [[nodiscard]] instance_builder namedtuple(std::string_view name,
+                                            std::span<const std::string_view> fields) const {
+    return instance_builder(*this, detail::record_style::namedtuple, name, fields);
+  }
+  [[nodiscard]] instance_builder dataclass(std::string_view name,
+                                           std::span<const std::string_view> fields) const {
+    return instance_builder(*this, detail::record_style::dataclass, name, fields);
+  }
 
  private:
   using key_sink = basic_sink<element_use::key>;
@@ -200,6 +218,24 @@ class basic_sink<Use>::tuple_builder {
   basic_sink sink_;
   ref tuple_;
   Py_ssize_t next_ = 0;
+};
+
+template <element_use Use>
+class basic_sink<Use>::instance_builder {
+ public:
+  instance_builder(const basic_sink& sink, detail::record_style style, std::string_view name,
+                   std::span<const std::string_view> fields)
+      : style_(style), class_(sink.context_->home().records().get(style, name, fields)),
+        fields_(sink, fields.size()) {}
+
+  [[nodiscard]] basic_sink& child() noexcept { return fields_.child(); }
+  void push(ref field) noexcept { fields_.push(std::move(field)); }
+  [[nodiscard]] ref finish() { return detail::make_instance(style_, class_, fields_.finish()); }
+
+ private:
+  detail::record_style style_;
+  ref class_;
+  tuple_builder fields_;
 };
 
 // Equal elements are one, as in every set.

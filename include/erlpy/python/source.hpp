@@ -43,6 +43,14 @@ concept caches_texts = requires(S& sink, const void* identity, std::string_view 
   { sink.cached_text(identity, text) } -> std::same_as<typename S::value_type>;
 };
 
+// A sink of a world that has complex numbers; in others they are objects.
+template <class S>
+concept takes_complex = requires(S& sink) { sink.complex(0.0, 0.0); };
+
+// A sink that keeps nothing, and so no objects.
+template <class S>
+concept ignores_values = requires { requires S::ignores; };
+
 }  // namespace detail
 
 class source {
@@ -139,6 +147,9 @@ class source {
     if (PyDict_Check(object)) return dict(object, to, outer);
     if (PyAnySet_Check(object)) return set(object, to, outer);
     if (PyBytes_Check(object)) return to.bytes(detail::bytes_of(object));
+    if constexpr (detail::takes_complex<To>) {
+      if (PyComplex_Check(object)) return complex(object, to);
+    }
 
     if (PyGen_CheckExact(object) || PyAsyncGen_CheckExact(object)) return held(object, to, true);
     if (PyType_Check(object)) return held(object, to, false);
@@ -178,6 +189,13 @@ class source {
   template <class To>
   typename To::value_type text(PyObject* object, To& to) {
     return detail::encoded(object, [&](std::string_view utf8) { return to.text(utf8); });
+  }
+
+  // A subclass may have a __complex__ of its own: the value is that of `complex` itself.
+  template <class To>
+  typename To::value_type complex(PyObject* object, To& to) {
+    const Py_complex number = reinterpret_cast<PyComplexObject*>(object)->cval;
+    return to.complex(number.real, number.imag);
   }
 
   template <class To>
@@ -360,7 +378,8 @@ class source {
   // numpy's letter for the kind of the items.
   [[nodiscard]] static char kind_of(PyObject* dtype) {
     const ref kind = checked(PyObject_GetAttrString(dtype, "kind"));
-    return detail::encoded(kind.get(), [](std::string_view text) { return text.empty() ? 'V' : text.front(); });
+    return detail::encoded(kind.get(),
+                           [](std::string_view text) { return text.empty() ? 'V' : text.front(); });
   }
 
   template <class To>
@@ -399,6 +418,7 @@ class source {
 
   template <class To>
   [[gnu::noinline]] typename To::value_type held(PyObject* object, To& to, bool generator) {
+    if constexpr (detail::ignores_values<To>) return to.none();
     std::uint64_t& number = held_.emplace_back();  // first: what is held must be known here
     const object_ref reference = context_.objects().hold(ref::borrow(object), generator);
     number = reference.id;

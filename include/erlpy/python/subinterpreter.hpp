@@ -37,8 +37,8 @@ class subinterpreter : public std::enable_shared_from_this<subinterpreter> {
   subinterpreter& operator=(const subinterpreter&) = delete;
   ~subinterpreter() = default;
 
-  // Makes one, from the settings of the main interpreter. Blocks until it is there, which takes some 20 ms, and
-  // the main interpreter's GIL: neither for a BEAM scheduler nor for a thread that is attached. Errors:
+  // Makes one, from the settings of the main interpreter. Blocks until it is there, which takes some 20 ms,
+  // and the main interpreter's GIL: neither for a BEAM scheduler nor for a thread that is attached. Errors:
   // erlpy::error with the reason.
   [[nodiscard]] static std::shared_ptr<subinterpreter> start(runtime& python) {
     const turns::mark waits(python.attendant().turn());
@@ -57,8 +57,12 @@ class subinterpreter : public std::enable_shared_from_this<subinterpreter> {
   void retire() { service_.stop(); }
 
   // How many there are that were not ended, leaked ones included, and how many were leaked, in this process.
-  [[nodiscard]] static std::uint64_t alive() noexcept { return counts().alive.load(std::memory_order_relaxed); }
-  [[nodiscard]] static std::uint64_t leaked() noexcept { return counts().leaked.load(std::memory_order_relaxed); }
+  [[nodiscard]] static std::uint64_t alive() noexcept {
+    return counts().alive.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] static std::uint64_t leaked() noexcept {
+    return counts().leaked.load(std::memory_order_relaxed);
+  }
 
  private:
   static constexpr std::size_t stack_size = 64U << 20U;
@@ -139,11 +143,12 @@ class subinterpreter : public std::enable_shared_from_this<subinterpreter> {
     }
   }
 
-  // An interpreter that cannot read its modules as it starts ends the process in its failure (seen on 3.11), so it does
-  // not start where there are no descriptors to be had. Error: std::system_error.
+  // An interpreter that cannot read its modules as it starts ends the process in its failure (seen on 3.11),
+  // so it does not start where there are no descriptors to be had. Error: std::system_error.
   static void need_descriptors() { [[maybe_unused]] const std::array<erlpy::detail::wake_pipe, 8> room{}; }
 
-  // The types of `datetime` are one for the process, and several interpreters that make them at once break them.
+  // The types of `datetime` are one for the process, and several interpreters that make them at once break
+  // them.
   static void make_shared_types() noexcept {
     const ref made = ref::steal(PyImport_ImportModule("_datetime"));
     if (!made) PyErr_Clear();

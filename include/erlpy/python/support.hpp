@@ -172,7 +172,8 @@ def flush_lines():
 struct support {
   ref expression, memory_stats, tracemalloc_start, tracemalloc_stop, frames, import_name;
   ref limit_recursion, extend_path, flush_lines, make_exception, end_idle_threads, run_exit_functions;
-  ref new_loop, start_task, advance, cancel, run_once, run_until_woken, end_tasks, close_loop, drive, drive_alone;
+  ref new_loop, start_task, advance, cancel, run_once, run_until_woken, end_tasks, close_loop, drive,
+      drive_alone;
 };
 
 // Attached to the interpreter; our `erlang` module is there already.
@@ -190,13 +191,14 @@ struct support {
     if (found == nullptr) throw error(std::string("support function missing: ") + key);
     return ref::borrow(found);
   };
-  return {function("expression"),     function("memory_stats"),    function("tracemalloc_start"),
-          function("tracemalloc_stop"), function("frames"),        function("import_name"),
-          function("limit_recursion"), function("extend_path"),    function("flush_lines"),
-          function("make_exception"), function("end_idle_threads"), function("run_exit_functions"),
-          function("new_loop"),       function("start_task"),      function("advance"),
-          function("cancel"),    function("run_once"),        function("run_until_woken"),
-          function("end_tasks"),      function("close_loop"),      function("drive"),           function("drive_alone")};
+  return {function("expression"),       function("memory_stats"),     function("tracemalloc_start"),
+          function("tracemalloc_stop"), function("frames"),           function("import_name"),
+          function("limit_recursion"),  function("extend_path"),      function("flush_lines"),
+          function("make_exception"),   function("end_idle_threads"), function("run_exit_functions"),
+          function("new_loop"),         function("start_task"),       function("advance"),
+          function("cancel"),           function("run_once"),         function("run_until_woken"),
+          function("end_tasks"),        function("close_loop"),       function("drive"),
+          function("drive_alone")};
 }
 
 }  // namespace erlpy::python

@@ -1,8 +1,9 @@
 // Turns at a GIL that several interpreters share.
 //
-// From Python 3.9 to 3.11 sub-interpreters share the GIL, but a thread that waits for it asks only the threads
-// of its own interpreter to let go: one that computes in another interpreter would keep it for as long as it
-// computes. So while two interpreters or more have work, someone in each of them asks for the GIL now and then.
+// From Python 3.9 to 3.11 sub-interpreters share the GIL, but a thread that waits for it asks only the
+// threads of its own interpreter to let go: one that computes in another interpreter would keep it for as
+// long as it computes. So while two interpreters or more have work, someone in each of them asks for the GIL
+// now and then.
 #ifndef ERLPY_PYTHON_TURNS_HPP
 #define ERLPY_PYTHON_TURNS_HPP
 

@@ -21,7 +21,22 @@
 namespace erlpy::etf::detail {
 
 // In the order of the kinds.
-enum class rank : std::uint8_t { number, atom, reference, fun, port, pid, tuple, map, nil, list, bitstring };
+enum class rank : std::uint8_t {
+  number,
+  atom,
+  reference,
+  fun,
+  port,
+  pid,
+  tuple,
+  record,
+  map,
+  nil,
+  list,
+  bitstring,
+  // LOCAL_EXT: what it is, and so its place, only its node knows.
+  local
+};
 
 [[nodiscard]] inline rank rank_of(const reader& in) {
   const tag t = in.peek();
@@ -48,12 +63,14 @@ enum class rank : std::uint8_t { number, atom, reference, fun, port, pid, tuple,
     case tag::new_pid: return rank::pid;
     case tag::small_tuple:
     case tag::large_tuple: return rank::tuple;
+    case tag::native_record: return rank::record;
     case tag::map: return rank::map;
     case tag::nil: return rank::nil;
     case tag::string:
     case tag::list: return is_empty_list(in) ? rank::nil : rank::list;
     case tag::binary:
     case tag::bit_binary: return rank::bitstring;
+    case tag::local: return rank::local;
     default: unknown_tag(in.offset(), t);
   }
 }
@@ -93,6 +110,10 @@ struct bits {
   return x.count <=> y.count;
 }
 
+[[nodiscard]] inline std::strong_ordering compare_bytes(bytes_view a, bytes_view b) noexcept {
+  return as_text(a).compare(as_text(b)) <=> 0;
+}
+
 class comparer {
  public:
   explicit comparer(std::size_t max_depth) noexcept : max_depth_(max_depth) {}
@@ -119,8 +140,10 @@ class comparer {
         (void)skip(a);
         (void)skip(b);
         return std::strong_ordering::equal;
+      case rank::local: return compare_bytes(skip(a), skip(b));
       case rank::fun:
       case rank::tuple:
+      case rank::record:
       case rank::map:
       case rank::list: break;
     }
@@ -134,6 +157,7 @@ class comparer {
   [[nodiscard]] std::strong_ordering containers(rank kind, reader& a, reader& b, number_order order) {
     switch (kind) {
       case rank::tuple: return tuples(a, b, order);
+      case rank::record: return records(a, b, order);
       case rank::map: return maps(a, b, order);
       case rank::fun: return funs(a, b, order);
       default: return lists(a, b, order);
@@ -150,6 +174,20 @@ class comparer {
     const std::uint64_t x = step(a);
     const std::uint64_t y = step(b);
     return x == y ? sequences(a, b, x, order) : x <=> y;
+  }
+
+  // Module and name, whether it is exported, the names of the fields, their values.
+  [[nodiscard, gnu::noinline]] std::strong_ordering records(reader& a, reader& b, number_order order) {
+    a.skip(1);
+    b.skip(1);
+    const std::uint32_t x = a.u32();
+    const std::uint32_t y = b.u32();
+    const unsigned x_exported = a.u8();
+    const unsigned y_exported = b.u8();
+    if (const auto result = sequences(a, b, 2, order); result != 0) return result;
+    if (x_exported != y_exported) return x_exported <=> y_exported;
+    if (x != y) return x <=> y;
+    return sequences(a, b, 2 * std::uint64_t{x}, order);
   }
 
   [[nodiscard, gnu::noinline]] std::strong_ordering lists(reader& a, reader& b, number_order order) {

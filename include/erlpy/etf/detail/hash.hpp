@@ -78,6 +78,15 @@ namespace erlpy::etf::detail {
       for (std::uint64_t left = step(in); left > 0; --left) hash = mix(hash, hash_next(in, depth + 1));
       return hash;
     }
+    case rank::record: {
+      if (depth == levels) break;
+      in.skip(1);
+      const std::uint64_t fields = in.u32();
+      std::uint64_t hash = mix(seed, in.u8());
+      for (std::uint64_t left = 2 + 2 * fields; left > 0; --left) hash = mix(hash, hash_next(in, depth + 1));
+      return hash;
+    }
+    case rank::local: return mix_bytes(seed, skip(in));
     case rank::map: {
       if (depth == levels) break;
       std::uint64_t hash = seed;

@@ -45,6 +45,8 @@ class printer {
       case rank::pid: identifier_text(in); break;
       case rank::fun: fun(in); break;
       case rank::tuple: parts("{", in, step(in), "}"); break;
+      case rank::record: record(in); break;
+      case rank::local: local(in); break;
       case rank::map: map(in); break;
       case rank::nil:
         (void)skip(in);
@@ -152,6 +154,32 @@ class printer {
     }
     out_ += close;
   }
+
+  void record(reader& in) {
+    reader names = in;
+    (void)step(in);
+    names.skip(1);
+    const std::uint64_t fields = names.u32();
+    names.skip(1);
+    out_ += '#';
+    next(names);
+    out_ += ':';
+    next(names);
+    out_ += '{';
+    for (std::uint64_t i = 0; i < fields; ++i) {
+      if (full()) {
+        (void)skip(in);
+        continue;
+      }
+      if (i != 0) out_ += ',';
+      next(names);
+      out_ += " = ";
+      next(in);
+    }
+    out_ += '}';
+  }
+
+  void local(reader& in) { out_ += "#Local<" + std::to_string(skip(in).size()) + " bytes>"; }
 
   void map(reader& in) {
     out_ += "#{";

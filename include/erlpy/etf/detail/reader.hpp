@@ -19,12 +19,16 @@ namespace erlpy::etf::detail {
 }
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void unknown_tag(std::size_t offset, tag t) {
-  if (t == tag::local)
-    throw conversion_error(fault::value,
-                           "the term at byte " + std::to_string(offset) +
-                               " is in a node's own local format (LOCAL_EXT), which only that node can read; "
-                               "write it with term_to_binary without the option 'local'");
-  fail_at(offset, "unknown tag " + std::to_string(static_cast<unsigned>(t)));
+  switch (t) {
+    case tag::message_header:
+    case tag::fragment_header:
+      fail_at(offset, "the header of a message between nodes, which term_to_binary does not write,");
+    case tag::atom_cache_reference:
+      fail_at(offset, "an atom in the cache of a connection between nodes (ATOM_CACHE_REF)");
+    case tag::old_fun: fail_at(offset, "a fun of the form (FUN_EXT) that OTP 23 and later cannot read");
+    case tag::compressed: fail_at(offset, "compressed data, which only a whole term can be,");
+    default: fail_at(offset, "unknown tag " + std::to_string(static_cast<unsigned>(t)));
+  }
 }
 
 // A position in bytes that outlive it. Every read throws conversion_error(fault::value) instead of

@@ -19,6 +19,8 @@
 
 namespace erlpy::etf::detail {
 
+inline constexpr std::size_t local_hash_size = 4;
+
 // Room for the longest atom of a Latin-1 tag in UTF-8.
 struct atom_scratch {
   char text[2 * crossing::max_atom_characters];
@@ -50,9 +52,21 @@ struct atom_scratch {
   (void)read_atom(in, scratch);
 }
 
+// Whose identifiers have no node: inside LOCAL_EXT, those of the node that wrote it.
+enum class dialect : bool { external, local };
+
+[[gnu::noinline]] inline void skip_node(reader& in, dialect of) {
+  if (of == dialect::local && in.peek() == tag::nil)
+    in.skip(1);
+  else
+    skip_atom(in);
+}
+
+inline void skip_local(reader& in);
+
 // Reads one tag with what belongs to it alone, and returns how many terms follow as its parts (a
 // list's tail is one of them).
-[[nodiscard]] inline std::uint64_t step(reader& in) {
+[[nodiscard]] inline std::uint64_t step(reader& in, dialect of = dialect::external) {
   const std::size_t begin = in.position();
   const std::size_t offset = in.offset();
   const auto t = static_cast<tag>(in.u8());
@@ -111,31 +125,31 @@ struct atom_scratch {
       return length + 1;
     }
     case tag::pid:
-      skip_atom(in);
+      skip_node(in, of);
       in.skip(9);
       return 0;
     case tag::new_pid:
-      skip_atom(in);
+      skip_node(in, of);
       in.skip(12);
       return 0;
     case tag::port:
     case tag::reference:
-      skip_atom(in);
+      skip_node(in, of);
       in.skip(5);
       return 0;
     case tag::new_port:
-      skip_atom(in);
+      skip_node(in, of);
       in.skip(8);
       return 0;
     case tag::v4_port:
-      skip_atom(in);
+      skip_node(in, of);
       in.skip(12);
       return 0;
     case tag::new_reference:
     case tag::newer_reference: {
       const std::size_t words = in.u16();
       if (words == 0 || words > 5) fail_at(offset, "a reference of " + std::to_string(words) + " words");
-      skip_atom(in);
+      skip_node(in, of);
       in.skip((t == tag::newer_reference ? 4U : 1U) + 4 * words);
       return 0;
     }
@@ -152,10 +166,40 @@ struct atom_scratch {
       in.need_items(free, 1);
       return 4 + free;
     }
-    case tag::compressed:
-    case tag::local: break;
+    case tag::native_record: {
+      const std::uint64_t fields = in.u32();
+      if (in.u8() > 1) fail_at(offset, "a record that is neither exported nor not");
+      in.need_items(fields, 3);
+      for (std::uint64_t names = 2 + fields; names > 0; --names) skip_atom(in);
+      return fields;
+    }
+    case tag::local:
+      if (of == dialect::local) {
+        in.skip(local_hash_size);
+        return 1;
+      }
+      skip_local(in);
+      return 0;
+    default: break;
   }
   unknown_tag(offset, t);
+}
+
+// Passes what follows a LOCAL_EXT tag. Nothing is promised about it, so that what all of the bytes are
+// is taken as it is. Where one is part of another term, its end must be found: that is possible for those
+// of erts, which are a hash and a term.
+inline void skip_local(reader& in) {
+  if (in.position() == 1) {
+    in.need(1);
+    in.skip(in.left());
+    return;
+  }
+  in.skip(local_hash_size);
+  std::uint64_t open = 1;
+  while (open > 0) {
+    in.need_items(open, 1);
+    open += step(in, dialect::local) - 1;
+  }
 }
 
 // Passes one whole term and returns its bytes.

@@ -12,6 +12,7 @@
 
 #include <erlpy/crossing.hpp>
 #include <erlpy/data_model.hpp>
+#include <erlpy/detail/utf8.hpp>
 #include <erlpy/etf/detail/number.hpp>
 #include <erlpy/etf/detail/owners.hpp>
 #include <erlpy/etf/detail/reader.hpp>
@@ -24,9 +25,13 @@ namespace erlpy::etf::detail {
 // One walk. `owner`, if given, owns the bytes that `in` reads. The functions for containers are kept
 // out of line: what they need on the stack would else be paid by every level of nesting.
 class walker {
+  // The data model has no names for these two, and nobody asks for more than whether it is a pid.
+  static constexpr opaque_kind record_kind = opaque_kind::fun;
+  static constexpr opaque_kind local_kind = opaque_kind::reference;
+
  public:
-  walker(reader in, const walk_limits& limits, const shared_bytes_ptr& owner) noexcept
-      : in_(in), guard_(limits), owner_(owner) {}
+  walker(reader in, const walk_limits& limits, const shared_bytes_ptr& owner, bytes_form form) noexcept
+      : in_(in), guard_(limits), owner_(owner), form_(form) {}
 
   // Reports the next term.
   template <erlpy::sink To>
@@ -44,14 +49,14 @@ class walker {
       case tag::small_atom:
       case tag::atom_utf8:
       case tag::small_atom_utf8: in_.rewind(begin); return atom(to);
-      case tag::binary: return to.binary(in_.take(in_.u32()));
+      case tag::binary: return binary(to, in_.take(in_.u32()));
       case tag::nil: return sequence(to.list(0), 0);
       case tag::string: return string(to);
       case tag::list: return list(to, begin);
       case tag::small_tuple: return tuple(to, in_.u8());
       case tag::large_tuple: return tuple(to, in_.u32());
       case tag::map: return map(to, in_.u32());
-      case tag::bit_binary: return opaque(to, opaque_kind::bitstring, begin);
+      case tag::bit_binary: return bits(to, begin);
       case tag::pid:
       case tag::new_pid: return opaque(to, opaque_kind::pid, begin);
       case tag::port:
@@ -62,8 +67,9 @@ class walker {
       case tag::newer_reference: return opaque(to, opaque_kind::reference, begin);
       case tag::new_fun:
       case tag::export_fun: return opaque(to, opaque_kind::fun, begin);
-      case tag::compressed:
-      case tag::local: break;
+      case tag::native_record: return opaque(to, record_kind, begin);
+      case tag::local: return opaque(to, local_kind, begin);
+      default: break;
     }
     in_.rewind(begin);
     unknown_tag(in_.offset(), t);
@@ -72,6 +78,13 @@ class walker {
   [[nodiscard]] const reader& position() const noexcept { return in_; }
 
  private:
+  template <class To>
+  typename To::value_type binary(To& to, bytes_view bytes) {
+    if (form_ == bytes_form::tagged && erlpy::detail::is_valid_utf8(as_text(bytes)))
+      return to.text(as_text(bytes));
+    return to.binary(bytes);
+  }
+
   template <class To>
   typename To::value_type big_integer(To& to, bool large) {
     const number n = read_big(in_, large);
@@ -95,6 +108,7 @@ class walker {
     const walk_guard::level inside(guard_);
     for (; length > 0; --length) {
       guard_.tick();
+      --owed_;
       push_element(builder, [&](auto& child) { return value(child); });
     }
     return builder.finish();
@@ -117,15 +131,16 @@ class walker {
   [[gnu::noinline]] typename To::value_type list(To& to, std::size_t begin) {
     if (is_improper(begin)) return opaque(to, opaque_kind::improper_list, begin);
     const std::uint64_t length = in_.u32();
-    in_.need_items(length + 1, 1);
+    owe(length + 1);
     auto built = sequence(to.list(static_cast<std::size_t>(length)), length);
     in_.skip(1);
+    --owed_;
     return built;
   }
 
   template <class To>
   typename To::value_type tuple(To& to, std::uint64_t arity) {
-    in_.need_items(arity, 1);
+    owe(arity);
     if constexpr (!To::erlang_terms) {
       if (may_be_tagged(in_, arity) && match_tagged(in_, arity) != tagged_kind::none)
         return tagged_value(to, arity);
@@ -141,6 +156,7 @@ class walker {
   [[gnu::noinline]] typename To::value_type tagged_value(To& to, std::uint64_t arity) {
     tagged found;
     read_tagged(in_, arity, found);
+    owed_ -= arity;
     switch (found.kind) {
       case tagged_kind::bytes: return to.bytes(found.data);
       case tagged_kind::buffer: return to.shared(share_bytes(owner_, found.data));
@@ -153,15 +169,28 @@ class walker {
 
   template <class To>
   [[gnu::noinline]] typename To::value_type map(To& to, std::uint64_t size) {
-    in_.need_items(size, 2);
+    owe(2 * size);
     const walk_guard::level inside(guard_);
     auto builder = to.map(static_cast<std::size_t>(size));
     for (; size > 0; --size) {
       guard_.tick();
-      const auto next = [&](auto& child) { return value(child); };
+      const auto next = [&](auto& child) {
+        --owed_;
+        return value(child);
+      };
       push_entry(builder, next, next);
     }
     return builder.finish();
+  }
+
+  // Eight bits in its last byte are a binary, though no Erlang writes one so.
+  template <class To>
+  [[gnu::noinline]] typename To::value_type bits(To& to, std::size_t begin) {
+    reader ahead = in_;
+    const std::size_t size = ahead.u32();
+    if (size == 0 || ahead.u8() != 8) return opaque(to, opaque_kind::bitstring, begin);
+    in_ = ahead;
+    return binary(to, in_.take(size));
   }
 
   template <class To>
@@ -192,9 +221,19 @@ class walker {
     return !improper_.empty() && std::ranges::binary_search(improper_, begin);
   }
 
+  // So many terms follow, each of them a byte at least, before those that the open containers wait for.
+  // A container is announced to the sink only if all of them can be there: else nested headers, each of
+  // which claims the same bytes, would make it take memory for each.
+  void owe(std::uint64_t terms) {
+    in_.need_items(owed_ + terms, 1);
+    owed_ += terms;
+  }
+
   reader in_;
+  std::uint64_t owed_ = 0;
   walk_guard guard_;
   const shared_bytes_ptr& owner_;
+  bytes_form form_;
   std::vector<std::size_t> improper_;
   std::size_t searched_ = 0;
 };

@@ -1,8 +1,9 @@
-// What keeps extensions that do not support sub-interpreters from breaking the process: they are an ImportError.
+// What keeps extensions that do not support sub-interpreters from breaking the process: they are an
+// ImportError.
 //
-// numpy is refused here, on every version. Before 3.12 CPython lets every extension in, and numpy works in one
-// interpreter and crashes in the next; later versions refuse it half way through its initialisation, and the process
-// ended in "free(): invalid pointer" after some of these (numpy 2.2 on Python 3.13).
+// numpy is refused here, on every version. Before 3.12 CPython lets every extension in, and numpy works in
+// one interpreter and crashes in the next; later versions refuse it half way through its initialisation, and
+// the process ended in "free(): invalid pointer" after some of these (numpy 2.2 on Python 3.13).
 //
 // Before 3.12 `_asyncio` would raise the CancelledError of whichever interpreter imported it first,
 // so asyncio has to do with what it has in Python. A fork would abort the child, and is refused as later
@@ -10,8 +11,8 @@
 //
 // Python 3.12 runs the initialisation of an extension first and refuses it then: what the extension keeps for
 // the whole process has by that time been filled with objects of the sub-interpreter, and with a GIL for each
-// interpreter that ends in a crash. An extension that the main interpreter has loaded is refused before. So it
-// is loaded there first, which later versions do by themselves.
+// interpreter that ends in a crash. An extension that the main interpreter has loaded is refused before. So
+// it is loaded there first, which later versions do by themselves.
 #ifndef ERLPY_PYTHON_DETAIL_EXTENSION_GUARD_HPP
 #define ERLPY_PYTHON_DETAIL_EXTENSION_GUARD_HPP
 

@@ -1,0 +1,73 @@
+// Who waits for the end of a call, and the thread on which coroutines that await one go on.
+//
+// A worker never runs the code of its callers: it would keep the GIL, and its place in the pool, for them.
+#ifndef ERLPY_HOST_COMPLETIONS_HPP
+#define ERLPY_HOST_COMPLETIONS_HPP
+
+#include <condition_variable>
+#include <coroutine>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <utility>
+
+#include <erlpy/detail/thread.hpp>
+
+namespace erlpy {
+
+// Runs a coroutine's continuation where its owner wants it. Called on the completion thread, without the GIL;
+// must not block it.
+using executor = std::function<void(std::coroutine_handle<>)>;
+
+namespace host {
+
+class completions {
+ public:
+  // The process's. Never destroyed: its thread outlives every static destructor.
+  [[nodiscard]] static completions& instance() {
+    static auto* const all = new completions;
+    return *all;
+  }
+
+  // Any thread; waits for nothing. Without `where` the coroutine runs on this thread.
+  void resume(std::coroutine_handle<> waiting, executor where) {
+    {
+      const std::lock_guard lock(mutex_);
+      due_.emplace_back(waiting, std::move(where));
+    }
+    changed_.notify_one();
+  }
+
+ private:
+  static constexpr std::size_t stack_size = 8U << 20U;
+
+  completions() {
+    erlpy::detail::start_thread("erlpy-complete", stack_size, [this] { serve(); });
+  }
+
+  // What a coroutine throws is its promise's to catch; what an executor throws has nobody who could.
+  [[noreturn]] void serve() noexcept {
+    for (;;) {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return !due_.empty(); });
+      auto [waiting, where] = std::move(due_.front());
+      due_.pop_front();
+      lock.unlock();
+      if (where) {
+        where(waiting);
+      } else {
+        waiting.resume();
+      }
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::pair<std::coroutine_handle<>, executor>> due_;
+};
+
+}  // namespace host
+}  // namespace erlpy
+
+#endif

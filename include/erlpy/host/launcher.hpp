@@ -1,0 +1,86 @@
+// Starts the worker processes of a pool (isolation `process`) where no Erlang port does it.
+#ifndef ERLPY_HOST_LAUNCHER_HPP
+#define ERLPY_HOST_LAUNCHER_HPP
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <erlpy/detail/thread.hpp>
+#include <erlpy/error.hpp>
+#include <erlpy/pool/channel.hpp>
+#include <erlpy/pool/process_pool.hpp>
+#include <erlpy/python/compat.hpp>
+
+extern "C" char** environ;  // POSIX: unistd.h need not declare it
+
+namespace erlpy::host {
+
+// Runs `program`, and writes `told` to its descriptor 3. Returns its process id. Errors: erlpy::error.
+[[nodiscard]] inline pid_t spawn_worker(const std::string& program, std::string_view told) {
+  std::array<int, 2> ends{};
+  if (::pipe(ends.data()) != 0) throw error(std::string("cannot make a pipe: ") + std::strerror(errno));
+  const pool::descriptor reading(ends[0]);
+  const pool::descriptor writing(ends[1]);
+  ::fcntl(writing.get(), F_SETFD, FD_CLOEXEC);
+  if (reading.get() != 3) ::fcntl(reading.get(), F_SETFD, FD_CLOEXEC);
+
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  if (reading.get() != 3) posix_spawn_file_actions_adddup2(&actions, reading.get(), 3);
+  std::string name = program;
+  std::array<char*, 2> arguments{name.data(), nullptr};
+  pid_t child = 0;
+  const int status = ::posix_spawnp(&child, program.c_str(), &actions, nullptr, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (status != 0) throw error("cannot start the worker program " + program + ": " + std::strerror(status));
+  // Two short lines: a pipe takes them whole, and who is gone does not read them.
+  [[maybe_unused]] const auto written = ::write(writing.get(), told.data(), told.size());
+  return child;
+}
+
+// How a process ended, in words; waits for it.
+[[nodiscard]] inline std::string await_end(pid_t child) {
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) return "it is gone";  // another part of the program has asked for it
+  }
+  if (WIFSIGNALED(status)) return "killed by signal " + std::to_string(WTERMSIG(status));
+  return "exit status " + std::to_string(WEXITSTATUS(status));
+}
+
+// Starts a worker for the slot, and tells the pool of its end. Any thread, without waiting.
+inline void launch_worker(const std::weak_ptr<pool::process_pool>& pool, const std::string& program, std::size_t slot,
+                          std::string told) {
+  const auto body = [pool, program, slot, told = std::move(told)] {
+    std::string how;
+    try {
+      how = await_end(spawn_worker(program, told));
+    } catch (const std::exception& failed) {
+      how = failed.what();
+    }
+    if (const auto alive = pool.lock()) alive->process_ended(slot, told, how);
+  };
+  erlpy::detail::start_thread("erlpy-wait", 256U << 10U, body);
+}
+
+// The worker program for the Python that this library was compiled against: what the environment variable
+// ERLPY_WORKER names, or erlpy_worker-X.Y as PATH finds it.
+[[nodiscard]] inline std::string default_worker_program() {
+  const char* const named = std::getenv("ERLPY_WORKER");
+  return named != nullptr && *named != '\0' ? named : "erlpy_worker-" + std::string(python::compat::abi());
+}
+
+}  // namespace erlpy::host
+
+#endif

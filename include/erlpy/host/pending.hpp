@@ -1,0 +1,104 @@
+// The handle of a call that is under way: to be waited for, awaited, or given up.
+#ifndef ERLPY_HOST_PENDING_HPP
+#define ERLPY_HOST_PENDING_HPP
+
+#include <chrono>
+#include <coroutine>
+#include <utility>
+
+#include <erlpy/host/call.hpp>
+#include <erlpy/pool/timer.hpp>
+
+namespace erlpy {
+
+// Belongs to one thread or coroutine at a time. Dropping it gives the call up; where the call borrows memory
+// (see host/arguments.hpp), that waits until the worker has let go of it.
+template <class R>
+class [[nodiscard]] pending {
+ public:
+  using clock = std::chrono::steady_clock;
+
+  // Made by interpreter_pool.
+  pending(host::typed_call<R>* call, host::deadline until) noexcept : share_(call), call_(call), until_(until) {}
+  pending(pending&& other) noexcept
+      : share_(std::move(other.share_)),
+        call_(std::exchange(other.call_, nullptr)),
+        until_(other.until_),
+        where_(std::move(other.where_)) {}
+  pending& operator=(pending&& other) noexcept {
+    if (this != &other) {
+      drop();
+      share_ = std::move(other.share_);
+      call_ = std::exchange(other.call_, nullptr);
+      until_ = other.until_;
+      where_ = std::move(other.where_);
+    }
+    return *this;
+  }
+  ~pending() { drop(); }
+
+  // Waits for the result, once; with the GIL given up, should this thread hold it. Errors: python_error, call_error
+  // (timeout after the deadline of call_options), cpp::mismatch, conversion_error.
+  decltype(auto) get() {
+    call_->wait(until_);
+    return call_->value();
+  }
+  // The same, not longer than `limit`: after that the call is given up.
+  decltype(auto) get(std::chrono::milliseconds limit) {
+    const auto end = clock::now() + limit;
+    call_->wait(until_ ? std::min(*until_, end) : end);
+    return call_->value();
+  }
+  // Whether get() would not wait.
+  [[nodiscard]] bool ready() const { return call_->arrived().here(); }
+  // Gives the call up: get() throws call_error (cancelled), unless the result has come already.
+  void cancel() { call_->give_up_for(call_failure::cancelled); }
+  // Lets the call go on without its caller.
+  void detach() noexcept {
+    call_->wait_for_lent();
+    call_ = nullptr;
+    share_ = {};
+  }
+
+  // co_await: the coroutine goes on where `where` takes it; without, on a thread of the library that is not a
+  // worker, without the GIL. It must not block that thread: others wait for it.
+  [[nodiscard]] pending&& via(executor where) && noexcept {
+    where_ = std::move(where);
+    return std::move(*this);
+  }
+  auto operator co_await() {
+    struct awaiter {
+      pending& self;
+      [[nodiscard]] bool await_ready() const { return self.ready(); }
+      [[nodiscard]] bool await_suspend(std::coroutine_handle<> waiting) {
+        self.arm();
+        return self.call_->arrived().resume_then(waiting, std::move(self.where_));
+      }
+      decltype(auto) await_resume() { return self.call_->value(); }
+    };
+    return awaiter{*this};
+  }
+
+ private:
+  // A coroutine has nobody who looks at the clock for it.
+  void arm() {
+    if (!until_) return;
+    pool::timer::instance().at(*until_, [call = call_, alive = share_] { call->give_up_for(call_failure::timeout); });
+  }
+
+  void drop() noexcept {
+    if (call_ == nullptr) return;
+    if (!call_->arrived().here()) call_->give_up_for(call_failure::cancelled);
+    call_->wait_for_lent();
+    call_ = nullptr;
+  }
+
+  pool::job_ptr share_;
+  host::typed_call<R>* call_;
+  host::deadline until_;
+  executor where_;
+};
+
+}  // namespace erlpy
+
+#endif

@@ -1,0 +1,187 @@
+// The consumer's end of a stream: a range, or value by value.
+#ifndef ERLPY_HOST_VALUE_STREAM_HPP
+#define ERLPY_HOST_VALUE_STREAM_HPP
+
+#include <algorithm>
+#include <chrono>
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <erlpy/host/pending.hpp>
+#include <erlpy/host/stream_core.hpp>
+
+namespace erlpy {
+
+namespace host {
+
+// The call that makes the iterable: its result is the stream.
+template <class T>
+class opening final : public basic_call {
+ public:
+  using basic_call::basic_call;
+
+  // After arrived(), once: the stream, which is closed by who takes it over. Errors: what went wrong.
+  [[nodiscard]] value_queue<T>& hand_over(pool::job_ptr& share) {
+    check();
+    share = std::move(share_);
+    return *stream_;
+  }
+
+ private:
+  ~opening() override {
+    if (share_) stream_->close();
+  }
+
+  void take(pool::thread_worker& on, const python::ref& given, const walk_limits&) override {
+    auto* const made = new stepped_stream<value_queue<T>>(pool(), on, with_frames());
+    pool::job_ptr share(made);
+    made->open(on, given);
+    keep(std::move(share), *made);
+  }
+  void take(pool::process_worker& on, bytes_view payload, const walk_limits& limits) override {
+    cpp::sink<std::uint64_t> into;
+    const std::uint64_t number = transcode(etf::source(payload, limits), into);
+    auto* const made = new relayed_stream<value_queue<T>>(number, pool(), on, with_frames());
+    pool::job_ptr share(made);
+    made->open(on);
+    keep(std::move(share), *made);
+  }
+
+  void keep(pool::job_ptr share, value_queue<T>& opened) noexcept {
+    share_ = std::move(share);
+    stream_ = &opened;
+  }
+
+  pool::job_ptr share_;
+  value_queue<T>* stream_ = nullptr;
+};
+
+}  // namespace host
+
+// A single-pass range of T. Belongs to one thread or coroutine at a time; its end closes the iterable (`finally`
+// blocks run, on its worker) whether it was read to the end or not.
+//
+//   for (const row& each : pool.stream<row>("reader", "rows", path)) ...
+template <class T>
+class [[nodiscard]] value_stream {
+ public:
+  using value_type = cpp::result_t<T>;
+  using clock = std::chrono::steady_clock;
+  class iterator;
+
+  // Made by interpreter_pool. `ahead`: how many values may be made before they are asked for; at least 1.
+  value_stream(host::opening<T>* call, host::deadline until, std::size_t ahead)
+      : opening_share_(call), opening_(call), until_(until), ahead_(std::max<std::size_t>(ahead, 1)) {}
+  value_stream(value_stream&& other) noexcept
+      : opening_share_(std::move(other.opening_share_)),
+        share_(std::move(other.share_)),
+        opening_(std::exchange(other.opening_, nullptr)),
+        stream_(std::exchange(other.stream_, nullptr)),
+        until_(other.until_),
+        ahead_(other.ahead_),
+        asked_(other.asked_),
+        over_(other.over_) {}
+  value_stream& operator=(value_stream&&) = delete;
+  ~value_stream() { close(); }
+
+  // Waits for the next value; none at the end. Errors: python_error, call_error, cpp::mismatch, once; after an
+  // error the stream is at its end. The second waits not longer than `limit`: then it is call_error (timeout), and
+  // the stream is closed.
+  [[nodiscard]] std::optional<value_type> next() { return next_until(std::nullopt); }
+  [[nodiscard]] std::optional<value_type> next(std::chrono::milliseconds limit) {
+    return next_until(clock::now() + limit);
+  }
+
+  // Closes the iterable now; there are no more values.
+  void close() noexcept {
+    over_ = true;
+    if (stream_ != nullptr) {
+      std::exchange(stream_, nullptr)->close();
+      share_ = {};
+    } else if (opening_ != nullptr && !opening_->arrived().here()) {
+      opening_->give_up_for(call_failure::cancelled);
+    }
+    opening_ = nullptr;
+    opening_share_ = {};
+  }
+
+  [[nodiscard]] iterator begin() { return iterator(*this); }
+  [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
+
+ private:
+  [[nodiscard]] std::optional<value_type> next_until(host::deadline until) {
+    if (over_) return std::nullopt;
+    try {
+      if (stream_ == nullptr) open(until);
+      for (;;) {
+        if (asked_ <= ahead_ / 2) {
+          stream_->demand(ahead_ - asked_);
+          asked_ = ahead_;
+        }
+        bool end = false;
+        if (auto value = stream_->take(end)) {
+          --asked_;
+          return value;
+        }
+        if (end) break;
+        if (!stream_->arrived().wait(until))
+          throw call_error(call_failure::timeout, "the stream gave no value in time");
+      }
+    } catch (...) {
+      close();
+      throw;
+    }
+    close();
+    return std::nullopt;
+  }
+
+  void open(host::deadline until) {
+    if (until_) until = until ? std::min(*until, *until_) : *until_;
+    opening_->wait(until);
+    stream_ = &opening_->hand_over(share_);
+    opening_ = nullptr;
+    opening_share_ = {};
+  }
+
+  pool::job_ptr opening_share_;
+  pool::job_ptr share_;
+  host::opening<T>* opening_;
+  host::value_queue<T>* stream_ = nullptr;
+  host::deadline until_;
+  std::size_t ahead_;
+  std::size_t asked_ = 0;  // values that were asked for and have not been taken
+  bool over_ = false;
+};
+
+template <class T>
+class value_stream<T>::iterator {
+ public:
+  using value_type = typename value_stream<T>::value_type;
+  using difference_type = std::ptrdiff_t;
+  using iterator_concept = std::input_iterator_tag;
+
+  explicit iterator(value_stream& from) : from_(&from), value_(from.next()) {}
+  iterator(iterator&&) noexcept = default;
+  iterator& operator=(iterator&&) noexcept = default;
+
+  [[nodiscard]] value_type& operator*() const noexcept { return *value_; }
+  iterator& operator++() {
+    value_ = from_->next();
+    return *this;
+  }
+  void operator++(int) { ++*this; }
+  friend bool operator==(const iterator& here, std::default_sentinel_t) noexcept { return !here.value_; }
+
+ private:
+  value_stream* from_;
+  mutable std::optional<value_type> value_;
+};
+
+}  // namespace erlpy
+
+#endif
