@@ -2,7 +2,7 @@
 #
 # In:  ERLPY_PYTHON (cache), else the environment's PYTHON, else /usr/bin/python3, else python3.
 # Out: erlpy::python, ERLPY_PYTHON_EXECUTABLE, ERLPY_PYTHON_VERSION, and ERLPY_PYTHON_ABI: the version, with a `t`
-#      for a free-threaded build.
+#      for a free-threaded build. Or else erlpy_missing: what is not there, and how to get it.
 #
 # The interpreter itself is asked: of several Pythons on a machine, exactly the named one is used.
 set(ERLPY_PYTHON "" CACHE FILEPATH "The Python interpreter to build against")
@@ -41,7 +41,8 @@ print(have_headers[0] if have_headers else '-')
   RESULT_VARIABLE erlpy_python_status
   OUTPUT_STRIP_TRAILING_WHITESPACE)
 if(NOT erlpy_python_status EQUAL 0)
-  message(FATAL_ERROR "${erlpy_python_given} does not run as a Python 3: ${erlpy_python_status} ${erlpy_python_error}")
+  set(erlpy_missing "${erlpy_python_given} does not run as a Python 3: ${erlpy_python_status} ${erlpy_python_error}")
+  return()
 endif()
 
 string(REPLACE "\n" ";" erlpy_python_answer "${erlpy_python_answer}")
@@ -51,16 +52,19 @@ list(GET erlpy_python_answer 2 ERLPY_PYTHON_ABI)
 list(GET erlpy_python_answer 3 erlpy_python_library)
 list(GET erlpy_python_answer 4 erlpy_python_include)
 if(ERLPY_PYTHON_VERSION VERSION_LESS 3.8)
-  message(FATAL_ERROR "${ERLPY_PYTHON_EXECUTABLE} is Python ${ERLPY_PYTHON_VERSION}; 3.8 is the oldest that works")
-endif()
-if(erlpy_python_include STREQUAL "-")
-  message(FATAL_ERROR "${ERLPY_PYTHON_EXECUTABLE} has no Python.h: install its headers (Debian: python3-dev)")
-endif()
-if(erlpy_python_library STREQUAL "-")
-  message(FATAL_ERROR "${ERLPY_PYTHON_EXECUTABLE} has no shared libpython "
+  set(erlpy_missing "${ERLPY_PYTHON_EXECUTABLE} is Python ${ERLPY_PYTHON_VERSION}; 3.8 is the oldest that works")
+elseif(erlpy_python_include STREQUAL "-")
+  set(erlpy_missing "${ERLPY_PYTHON_EXECUTABLE} has no Python.h: install its headers (Debian: python3-dev)")
+elseif(erlpy_python_library STREQUAL "-")
+  string(CONCAT erlpy_missing "${ERLPY_PYTHON_EXECUTABLE} has no shared libpython "
     "(Debian: libpython3-dev; CPython's own build: configure --enable-shared)")
 endif()
-message(STATUS "Python ${ERLPY_PYTHON_VERSION}: ${ERLPY_PYTHON_EXECUTABLE}, ${erlpy_python_library}")
+if(erlpy_missing)
+  return()
+endif()
+if(NOT erlpy_FIND_QUIETLY)
+  message(STATUS "Python ${ERLPY_PYTHON_VERSION}: ${ERLPY_PYTHON_EXECUTABLE}, ${erlpy_python_library}")
+endif()
 
 if(NOT TARGET erlpy::python)
   add_library(erlpy::python UNKNOWN IMPORTED GLOBAL)

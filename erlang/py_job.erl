@@ -93,24 +93,18 @@ worker({Worker, Position}, #py_pool{name = Name, size = Size}, _Op) ->
 timeout(default, #py_pool{default_timeout = Timeout}) -> Timeout;
 timeout(Timeout, _Pool) -> Timeout.
 
-%% The reference is made where it is received on, so that the compiler can skip
-%% what was in the mailbox before.
 -spec run(route()) -> {ok, term()} | {error, py:reason() | {pos_integer(), py:reason()}}.
-run({Op, #py_pool{native = Native} = Pool, Worker, Flags, Timeout}) ->
-    Ref = make_ref(),
-    case py_nif:submit(Native, slot(Worker), self(), Ref, Op, Flags) of
-        {ok, Job, Index} ->
-            bind(Worker, Pool, Index),
-            answer(Job, Ref, Timeout);
-        {error, Reason} ->
-            {error, refused(Reason, Pool)}
-    end;
-run({error, _Reason} = Error) ->
-    Error;
 run({Op, {remote, Place, Call}}) ->
-    py_remote:run(Op, Place, Call).
+    py_remote:run(Op, Place, Call);
+run(Route) ->
+    case attempt(Route) of
+        {refused, Reason} -> {error, Reason};
+        Answer -> Answer
+    end.
 
-%% The same on this node, which tells what was refused from what was run and failed.
+%% The same on this node, which tells what was refused from what was run and failed. The
+%% reference is made where it is received on, so that the compiler can skip what was in
+%% the mailbox before.
 -spec attempt(route()) -> {ok, term()} | {error, term()} | {refused, term()}.
 attempt({Op, #py_pool{native = Native} = Pool, Worker, Flags, Timeout}) ->
     Ref = make_ref(),

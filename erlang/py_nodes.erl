@@ -14,7 +14,7 @@
 
 -include("py_pool.hrl").
 
--export([start_link/0, scope/0, join/2, choose/2, ended/2]).
+-export([start_link/0, scope/0, join/2, choose/2, begun/2, ended/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
 -define(SCOPE, erlang_python_pg).
@@ -73,7 +73,7 @@ choose(Pool, Tried) ->
     end.
 
 chosen(Pool, Node) ->
-    _ = count({Pool, Node}, 1),
+    ok = begun(Pool, Node),
     {ok, Node}.
 
 %% Of several at the same moment no more than there are workers.
@@ -81,7 +81,7 @@ takes_place(Pool) ->
     Key = {Pool, node()},
     case measured(Pool) of
         {ok, {Jobs, Workers}} when Jobs < Workers ->
-            count(Key, 1) =< Workers orelse begin _ = count(Key, -1), false end;
+            count(Key, {?UNDER_WAY, 1}) =< Workers orelse begin ok = ended(Pool, node()), false end;
         _ ->
             false
     end.
@@ -120,16 +120,22 @@ load(Pool, Node) ->
         error:badarg -> 0.0
     end.
 
-%% A call through `any' has ended.
+%% A call through `any' goes to a node that was not chosen for it: the process stays there.
+-spec begun(Pool :: atom(), node()) -> ok.
+begun(Pool, Node) ->
+    _ = count({Pool, Node}, {?UNDER_WAY, 1}),
+    ok.
+
+%% A call through `any' has ended. One that was not believed any more has been counted off before.
 -spec ended(Pool :: atom(), node()) -> ok.
 ended(Pool, Node) ->
-    _ = count({Pool, Node}, -1),
+    _ = count({Pool, Node}, {?UNDER_WAY, -1, 0, 0}),
     ok.
 
 %% How many there are now.
 count(Key, Change) ->
     try
-        ets:update_counter(?TABLE, Key, {?UNDER_WAY, Change}, {Key, 0, 0, 1})
+        ets:update_counter(?TABLE, Key, Change, {Key, 0, 0, 1})
     catch
         error:badarg -> 0
     end.
@@ -139,12 +145,9 @@ init([]) ->
     ?TABLE = ets:new(?TABLE, [named_table, public, {write_concurrency, true}, {read_concurrency, true}]),
     ok = net_kernel:monitor_nodes(true),
     ok = pg:join(?SCOPE, ?EVERYBODY, self()),
-    %% Those that were there before this process.
-    Names = [list_to_existing_atom(Name)
-             || Registered <- registered(), "py_pool_" ++ Name <- [atom_to_list(Registered)]],
-    Pools = [Pool || #py_pool{} = Pool <- lists:map(fun py_pool_owner:lookup/1, Names)],
+    %% With those that were there before this process.
     State = lists:foldl(fun(#py_pool{name = Name, owner = Owner}, Joined) -> joined(Name, Owner, Joined) end,
-                        #state{told_all = now_ms() - ?TELL_ALL}, Pools),
+                        #state{told_all = now_ms() - ?TELL_ALL}, py_pool_owner:published()),
     {ok, look_later(State)}.
 
 %% pg keeps what joined before this process restarted.

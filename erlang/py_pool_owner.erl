@@ -5,7 +5,8 @@
 
 -include("py_pool.hrl").
 
--export([start_link/2, lookup/1, stop_time/1, worker_started/2, worker_failed/2, await_start/1, stop_soon/1, await_stop/1, stale/1]).
+-export([start_link/2, lookup/1, published/0, stop_time/1, worker_started/2, worker_failed/2]).
+-export([await_start/1, stop_soon/1, await_stop/1, stale/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 %% How long the reason of a failed start is kept for the starter, in milliseconds.
@@ -66,6 +67,11 @@ has_ended(Other, Supervisor) ->
 -spec lookup(atom()) -> #py_pool{} | undefined.
 lookup(Name) ->
     persistent_term:get({py_pool, Name}, undefined).
+
+%% All pools of this VM.
+-spec published() -> [#py_pool{}].
+published() ->
+    [Pool || {{py_pool, _Name}, #py_pool{} = Pool} <- persistent_term:get()].
 
 %% By a py_worker: its native worker is ready.
 -spec worker_started(Owner :: pid(), pos_integer()) -> ok.
@@ -149,7 +155,8 @@ init({Name, Config}) ->
     end.
 
 native(#{memory_limit := infinity} = Config) -> native(Config#{memory_limit := 0});
-native(Config) -> maps:without([default_timeout, program], Config).
+%% A time is in seconds there.
+native(#{grace := Grace} = Config) -> maps:without([default_timeout, program], Config#{grace := Grace / 1000}).
 
 -spec handle_call(term(), {pid(), term()}, #state{}) ->
           {noreply, #state{}} | {reply, ok | first | later, #state{}} | {stop, {shutdown, term()}, #state{}}.

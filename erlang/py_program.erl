@@ -51,7 +51,17 @@ priv() ->
         Found -> Found
     end.
 
+%% In a process of its own: what a port sends, and its exit signal, are nobody else's.
 version(Python) ->
+    {Caller, Tag} = {self(), make_ref()},
+    {Pid, Monitor} = spawn_monitor(fun() -> Caller ! {Tag, asked(Python)} end),
+    receive
+        {Tag, Answer} -> true = erlang:demonitor(Monitor, [flush]), Answer;
+        {'DOWN', Monitor, process, Pid, _Killed} -> {error, "it was not asked for its version"}
+    end.
+
+-spec asked(Python :: binary()) -> {ok, string()} | {error, string()}.
+asked(Python) ->
     try open_port({spawn_executable, executable(Python)},
                   [{args, ["-c", ?VERSION_CODE]}, exit_status, binary, stderr_to_stdout, in]) of
         Port -> collect(Port, <<>>, erlang:monotonic_time(millisecond) + ?VERSION_TIME)

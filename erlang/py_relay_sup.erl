@@ -5,13 +5,9 @@
 -export([start_link/0, start_relay/4]).
 -export([init/1]).
 
--spec start_link() -> {ok, pid()} | {error, term()}.
+-spec start_link() -> supervisor:startlink_ret().
 start_link() ->
-    case supervisor:start_link({local, ?MODULE}, ?MODULE, []) of
-        {ok, Pid} -> {ok, Pid};
-        {error, Reason} -> {error, Reason};
-        ignore -> {error, ignore}
-    end.
+    supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
 %% Error: the application is not running.
 -spec start_relay(call | stream, Tag :: reference(), Ref :: reference(), Consumer :: pid()) ->

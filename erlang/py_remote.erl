@@ -19,6 +19,7 @@
 
 %% In the process dictionary: #{PoolName => Node}, where the process has defined something.
 -define(HOME, '$py_home').
+
 %% The answer, as of py_job:run/1. Throws what py_job:route/2 throws.
 -spec run(py_nif:op(), place(), py_opts:local()) -> {ok, term()} | {error, py:reason()}.
 run(Op, Place, Call) ->
@@ -80,6 +81,7 @@ anywhere(Op, {Name, _, _, _} = Call, Try) ->
         none ->
             next(Op, Call, Try, [], {no_pool, Name});
         {ok, Home} ->
+            ok = py_nodes:begun(Name, Home),
             case counted(Name, Home, Try) of
                 {refused, {Why, _} = Reason} when Why =:= nodedown; Why =:= no_pool ->
                     leave(Name, Home),
@@ -105,6 +107,7 @@ next(Op, {Name, _, _, _} = Call, Try, Tried, Reason) ->
 worse(overload, _Why) -> overload;
 worse(_Reason, Why) -> Why.
 
+%% Of a call that was counted as begun.
 counted(Name, Node, Try) ->
     try Try(Node) of
         %% Until it is awaited.

@@ -5,7 +5,7 @@
 %% ends with the caller, and the agent ends with it.
 -module(py_remote_link).
 
--export([start/3, init/4]).
+-export([start/3, init/3]).
 
 %% As py_agent's.
 -define(VERSION, 1).
@@ -14,21 +14,29 @@
 -spec start(node(), Wanted :: {pool, atom()} | none, timeout()) ->
           {ok, Link :: pid(), Agent :: pid(), DefaultTimeout :: timeout()} | {error, py:reason()}.
 start(Node, Wanted, Timeout) ->
-    Alias = erlang:alias([reply]),
-    Link = proc_lib:spawn(?MODULE, init, [self(), Alias, Node, Wanted]),
+    Link = proc_lib:spawn(?MODULE, init, [self(), Node, Wanted]),
+    Alias = erlang:monitor(process, Link, [{alias, reply_demonitor}]),
+    Link ! {py_answer_to, Alias},
     receive
         {py_link, Alias, {ok, Agent, Default}} -> {ok, Link, Agent, Default};
-        {py_link, Alias, {error, _} = Error} -> Error
+        {py_link, Alias, {error, _} = Error} -> Error;
+        {'DOWN', Alias, process, _, _Killed} -> {error, cancelled}
     after Timeout ->
         true = exit(Link, kill),
-        _ = erlang:unalias(Alias),
+        true = erlang:demonitor(Alias, [flush]),
         receive {py_link, Alias, _} -> ok after 0 -> ok end,
         {error, timeout}
     end.
 
--spec init(Caller :: pid(), Alias :: reference(), node(), {pool, atom()} | none) -> ok.
-init(Caller, Alias, Node, Wanted) ->
+-spec init(Caller :: pid(), node(), {pool, atom()} | none) -> ok.
+init(Caller, Node, Wanted) ->
     Monitor = erlang:monitor(process, Caller),
+    receive
+        {py_answer_to, Alias} -> start_agent(Monitor, Alias, Node, Wanted);
+        {'DOWN', Monitor, process, _, _} -> ok
+    end.
+
+start_agent(Monitor, Alias, Node, Wanted) ->
     case agent(Node, Wanted) of
         {ok, Agent, _Default} = Started ->
             _ = erlang:monitor(process, Agent),

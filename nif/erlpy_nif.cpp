@@ -8,9 +8,9 @@
 #include <erlpy/nif/library.hpp>
 #include <erlpy/nif/load.hpp>
 #include <erlpy/nif/pool_resource.hpp>
-#include <erlpy/nif/stats.hpp>
 #include <erlpy/nif/stream_calls.hpp>
 #include <erlpy/nif/submit.hpp>
+#include <erlpy/pool_values.hpp>
 
 namespace {
 
@@ -37,11 +37,15 @@ ERL_NIF_TERM pool_new(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   return guarded(env, [&](const library& loaded) {
     ErlNifPid owner;
     if (enif_self(env, &owner) == nullptr) return enif_make_badarg(env);
-    pool::options settings = nif::options_reader(env, argv[1]).read();
+    erlpy::cpp::sink<pool::options> to;
+    pool::options settings = erlpy::transcode(nif::source(env, argv[1], loaded.sources), to);
     settings.default_python = ERLPY_PYTHON_EXECUTABLE;
     const auto made = nif::resource_ptr<nif::pool_resource>::make(loaded.pools, owner);
     made->open(std::move(settings));
-    if (enif_monitor_process(env, made.get(), &owner, nullptr) != 0) return enif_make_badarg(env);
+    if (enif_monitor_process(env, made.get(), &owner, nullptr) != 0) {
+      made->down(owner);  // else the pool would keep itself
+      return enif_make_badarg(env);
+    }
     return enif_make_tuple2(env, loaded.names.ok, made.term(env));
   });
 }
@@ -66,9 +70,9 @@ ERL_NIF_TERM pool_process_ended(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) 
     ErlNifUInt64 index = 0;
     ErlNifBinary told;
     ErlNifBinary how;
-    if (found == nullptr || found->processes() == nullptr || !enif_get_uint64(env, argv[1], &index) || index == 0 ||
-        index > found->pool()->settings().num_workers || !enif_inspect_binary(env, argv[2], &told) ||
-        !enif_inspect_binary(env, argv[3], &how))
+    if (found == nullptr || found->processes() == nullptr || !enif_get_uint64(env, argv[1], &index) ||
+        index == 0 || index > found->pool()->settings().num_workers ||
+        !enif_inspect_binary(env, argv[2], &told) || !enif_inspect_binary(env, argv[3], &how))
       return enif_make_badarg(env);
     found->processes()->process_ended(index, std::string(erlpy::as_text(nif::view_of(told))),
                                       std::string(erlpy::as_text(nif::view_of(how))));
@@ -92,12 +96,16 @@ ERL_NIF_TERM pool_stop(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
 ERL_NIF_TERM pool_stats(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   return guarded(env, [&](const library& loaded) {
     nif::pool_resource* const found = loaded.pools.get(env, argv[0]);
-    return found == nullptr ? enif_make_badarg(env) : nif::stats_writer(env).write(found->pool()->stats());
+    if (found == nullptr) return enif_make_badarg(env);
+    nif::sink_context scratch(loaded.names, loaded.lent, nullptr);
+    nif::sink to(env, scratch);
+    return erlpy::transcode(erlpy::cpp::source(found->pool()->stats()), to);
   });
 }
 
 ERL_NIF_TERM submit_heavy(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
-  return guarded(env, [&](const library&) { return nif::submission(env, argv).queue(nif::submission::light); });
+  return guarded(env,
+                 [&](const library&) { return nif::submission(env, argv).queue(nif::submission::light); });
 }
 
 ERL_NIF_TERM submit(ErlNifEnv* env, int argc, const ERL_NIF_TERM argv[]) {

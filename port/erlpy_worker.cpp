@@ -1,7 +1,7 @@
 // A worker of a pool of isolation `process`: Python in an OS process of its own.
 //
-// Started by the pool's owner, who writes two lines to descriptor 3, or to standard input where 3 is not open:
-// the address of the pool's socket, and the secret to say there. All else goes over that socket.
+// Started by the pool's owner, who writes two lines to descriptor 3, or to standard input where 3 is not
+// open: the address of the pool's socket, and the secret to say there. All else goes over that socket.
 #include <fcntl.h>
 #ifdef __linux__
 #include <signal.h>
@@ -38,7 +38,8 @@ void close_input(int told_by) {
   if (nothing > told_by + 1) ::close(nothing);
 }
 
-// Where it connected, and whether or not it could: the pool that made the place may have gone without removing it.
+// Where it connected, and whether or not it could: the pool that made the place may have gone without
+// removing it.
 class leave_no_trace {
  public:
   explicit leave_no_trace(const std::string& address) : address_(address) {}
@@ -63,7 +64,8 @@ int main() {
     const std::string secret = read_line(told_by);
     if (told_by == 3 && (address.empty() || secret.empty())) return 3;  // the pool has stopped meanwhile
     if (address.empty() || secret.empty()) {
-      std::fputs("erlpy_worker is started by a pool of erlang_python (isolation process), not by hand\n", stderr);
+      std::fputs("erlpy_worker is started by a pool of erlang_python (isolation process), not by hand\n",
+                 stderr);
       return 2;
     }
     close_input(told_by);
@@ -78,7 +80,8 @@ int main() {
     worker.run();
   } catch (const std::system_error& gone) {
     // The pool has stopped meanwhile, or has another process by now: nothing that anybody needs to know.
-    if (gone.code() == std::errc::no_such_file_or_directory || gone.code() == std::errc::connection_refused) return 3;
+    if (gone.code() == std::errc::no_such_file_or_directory || gone.code() == std::errc::connection_refused)
+      return 3;
     std::fprintf(stderr, "erlpy_worker: %s\n", gone.what());
     return 1;
   } catch (const std::exception& failed) {

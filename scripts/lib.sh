@@ -51,3 +51,18 @@ jobs_count() {
   [ "${memory:-1}" -ge 1 ] || memory=1
   if [ "$memory" -lt "$processors" ]; then echo "$memory"; else echo "$processors"; fi
 }
+
+# The clang that tests use, a command: version 19, else the newest one after it. Nothing if there is none, or none
+# that has its run-time libraries, which sanitizers and fuzzers need.
+find_clang() {
+  local version command runtime
+  for version in 19 $(seq 40 -1 20) ""; do
+    command=clang++${version:+-$version}
+    command -v "$command" >/dev/null || continue
+    [ "$("$command" -dumpversion | cut -d . -f 1)" -ge 19 ] || continue
+    runtime=$("$command" -print-resource-dir)/lib
+    [ -n "$(find "$runtime/" -name 'libclang_rt.fuzzer*' -print -quit 2>/dev/null)" ] || continue
+    echo "$command"
+    return
+  done
+}

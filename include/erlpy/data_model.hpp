@@ -51,7 +51,8 @@ class shared_bytes {
 };
 using shared_bytes_ptr = std::shared_ptr<const shared_bytes>;
 
-enum class opaque_kind : std::uint8_t { pid, port, reference, fun, bitstring, improper_list };
+// `record`: a native record of OTP 29. `local`: what term_to_binary(T, [local]) writes, for the VM that wrote it.
+enum class opaque_kind : std::uint8_t { pid, port, reference, fun, bitstring, improper_list, record, local };
 
 // A term that only Erlang understands, owned by another world (Python's `erlang.Term` holds one).
 // Equality is Erlang's `=:=`. All members are safe on any thread.

@@ -40,7 +40,8 @@ static_assert(!cpp::writable<std::vector<void*>> && !cpp::readable<std::vector<v
 static_assert(!cpp::writable<std::map<std::string, void*>> && !cpp::readable<std::tuple<int, void*>>);
 static_assert(!cpp::writable<std::optional<void*>> && !cpp::writable<std::variant<int, void*>>);
 // Views own nothing: they are no elements of what is built.
-static_assert(cpp::writable<std::vector<erlpy::bytes_view>> && !cpp::readable<std::vector<erlpy::bytes_view>>);
+static_assert(cpp::writable<std::vector<erlpy::bytes_view>> &&
+              !cpp::readable<std::vector<erlpy::bytes_view>>);
 static_assert(!cpp::readable<std::optional<std::string_view>> && !cpp::readable<std::pair<int, const char*>>);
 
 TEST_CASE("sequences survive, empty and nested") {
@@ -186,10 +187,12 @@ TEST_CASE("a variant's alternative is chosen by the kind of the value") {
   CHECK(decoded<number_or_text>(encoded(cpp::atom{"finite"})).index() == 3);
   CHECK(wrong<number_or_text>("None") == "expected float or int or str, got None");
   CHECK(wrong<number_or_text>("[]") == "expected float or int or str, got list");
-  CHECK((wrong<std::variant<std::int8_t, std::uint8_t>>("300")) == "300 does not fit any of the std::variant's alternatives");
+  CHECK((wrong<std::variant<std::int8_t, std::uint8_t>>("300")) ==
+        "300 does not fit any of the std::variant's alternatives");
   CHECK((wrong<std::variant<std::string, bool>>("300")) == "expected str or bool, got int");
 
-  using shapes = std::variant<std::vector<int>, std::tuple<int, int>, std::map<std::string, int>, std::monostate>;
+  using shapes =
+      std::variant<std::vector<int>, std::tuple<int, int>, std::map<std::string, int>, std::monostate>;
   CHECK(survives(shapes(std::vector{1})));
   CHECK(survives(shapes(std::tuple(1, 2))));
   CHECK(survives(shapes(std::map<std::string, int>{{"a", 1}})));
@@ -211,8 +214,8 @@ TEST_CASE("a variant's alternative is chosen by the kind of the value") {
 
 TEST_CASE("any value, kind by kind") {
   const char* const python_values[] = {
-      "None", "True", "-5", "2**70", "-2**64", "1.5", "1j", "'text'", "b'\\xff'", "[1, [2, []]]", "(1, ())",
-      "{1, 'a'}", "{'a': {1: None}}", "bytes(100000)",
+      "None",     "True",         "-5",      "2**70",    "-2**64",           "1.5",           "1j", "'text'",
+      "b'\\xff'", "[1, [2, []]]", "(1, ())", "{1, 'a'}", "{'a': {1: None}}", "bytes(100000)",
   };
   for (const char* expression : python_values) {
     CAPTURE(expression);
@@ -229,7 +232,8 @@ TEST_CASE("any value, kind by kind") {
   CHECK_FALSE(map == from<cpp::any_value>("{'a': 1, 'b': [2.25]}"));
   CHECK_FALSE(from<cpp::any_value>("[1]") == from<cpp::any_value>("(1,)"));
   // A term goes through as it is.
-  const erlpy::byte_buffer term = encoded(std::tuple(cpp::atom{"ok"}, std::map<std::string, int>{{"a", 1}}, 2.5));
+  const erlpy::byte_buffer term =
+      encoded(std::tuple(cpp::atom{"ok"}, std::map<std::string, int>{{"a", 1}}, 2.5));
   CHECK(encoded(decoded<cpp::any_value>(term)) == term);
   CHECK(from<cpp::any_value>("__import__('array').array('d', [1])") ==
         from<cpp::any_value>("__import__('array').array('d', [1])"));

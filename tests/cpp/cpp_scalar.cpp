@@ -50,7 +50,9 @@ void whole_range() {
 template <>
 struct erlpy::crosses_as<version> {
   using type = std::string;
-  static std::string to(const version& v) { return std::to_string(v.major()) + "." + std::to_string(v.minor()); }
+  static std::string to(const version& v) {
+    return std::to_string(v.major()) + "." + std::to_string(v.minor());
+  }
   static version from(const std::string& text) {
     const std::size_t dot = text.find('.');
     if (dot == std::string::npos) throw conversion_error(fault::value, "no version: " + text);
@@ -198,7 +200,9 @@ TEST_CASE("an enum is its integer") {
 
 TEST_CASE("text is UTF-8") {
   CHECK(survives(std::string()));
-  CHECK(survives(std::string("Gr\xC3\xBC\xC3\x9F" "e")));
+  CHECK(
+      survives(std::string("Gr\xC3\xBC\xC3\x9F"
+                           "e")));
   CHECK(survives(std::string("a\0b", 3)));
   CHECK(python_repr("literal") == "'literal'");
   CHECK(python_repr(std::string_view("view")) == "'view'");
@@ -213,10 +217,13 @@ TEST_CASE("text is UTF-8") {
         "expected str, got binary that is not UTF-8");
   CHECK(wrong<std::string>("b'abc'") == "expected str, got bytes");
   CHECK(wrong<std::string>("1") == "expected str, got int");
-  const std::string latin1 = "Gr\xFC\xDF" "e";
-  CHECK(failure([&] { static_cast<void>(encoded(latin1)); }) ==
-        "UnicodeEncodeError: a string is not UTF-8 at byte 2; what is no text crosses as erlpy::byte_buffer or "
-        "erlpy::cpp::buffer");
+  const std::string latin1 =
+      "Gr\xFC\xDF"
+      "e";
+  CHECK(
+      failure([&] { static_cast<void>(encoded(latin1)); }) ==
+      "UnicodeEncodeError: a string is not UTF-8 at byte 2; what is no text crosses as erlpy::byte_buffer or "
+      "erlpy::cpp::buffer");
   CHECK(contains(failure([&] { static_cast<void>(shown(latin1)); }), "UnicodeEncodeError: "));
 }
 

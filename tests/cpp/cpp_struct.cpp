@@ -15,7 +15,7 @@
 
 using namespace test;
 
-namespace {
+namespace structs {
 
 struct point {
   double x = 0;
@@ -78,7 +78,9 @@ struct reserved_word {
   int lambda = 0;
 };
 
-}  // namespace
+}  // namespace structs
+
+using namespace structs;
 
 template <>
 struct erlpy::field_names<point> {
@@ -161,8 +163,7 @@ TEST_CASE("a struct is an Erlang record") {
   CHECK(python_repr(erlpy::as_record(point{1, 2})) == "('point', 1.0, 2.0)");
   CHECK(decoded<point>(encoded(erlpy::as_record(point{1, 2}))) == point{1, 2});
   CHECK(decoded<row>(encoded(erlpy::as_record(full))) == full);
-  CHECK(wrong_term<point>(std::tuple(1.0, 2.0, 3.0)) ==
-        "[0]: expected an atom, the record's tag, got float");
+  CHECK(wrong_term<point>(std::tuple(1.0, 2.0, 3.0)) == "[0]: expected an atom, the record's tag, got float");
   CHECK(wrong_term<point>(std::tuple(cpp::atom{"point"}, 1.0, "x")) == "y: expected float, got binary");
 }
 
@@ -234,7 +235,8 @@ TEST_CASE("a struct may have defaults for missing fields, and ignore others") {
   CHECK(from<settings>("{}") == settings{});
   CHECK(from<settings>("{'host': 'h'}") == settings{3, "h"});
   CHECK(wrong<settings>("{'hosts': 'h'}") == "unknown field 'hosts'; known are retries, host");
-  CHECK(from<some_of_many>("{'a': [1, {2: 3}], 'id': 5, 'b': {'x'}, 'c': None, 'd': 2**80, 'e': 1j}").id == 5);
+  CHECK(from<some_of_many>("{'a': [1, {2: 3}], 'id': 5, 'b': {'x'}, 'c': None, 'd': 2**80, 'e': 1j}").id ==
+        5);
   CHECK(wrong<some_of_many>("{'a': 1}") == "missing field 'id'");
   CHECK(decoded<some_of_many>(encoded(std::tuple(cpp::atom{"r"}, 7))).id == 7);
   // What is ignored is not held either.
@@ -277,17 +279,16 @@ TEST_CASE("nesting is bounded, and what is as deep as the bound is destroyed wit
         "RecursionError: value is nested deeper than max_depth (10); raise the option or flatten the value");
   const erlpy::byte_buffer term = encoded(chain(10));
   CHECK(contains(failure([&] { static_cast<void>(decoded<tree>(term, ten)); }), "RecursionError: "));
-  // Converted on the stack that threads of a pool have, and destroyed on any other.
+  static_cast<void>(world::get());
+  // Converted on the stack of a worker, and destroyed on any other.
   tree deep;
-  on_worker_stack(
-      [&] {
-        deep = decoded<tree>(encoded(chain(9999)));
-        CHECK(deep.sibling != nullptr);
-        let("deep", shown(deep));
-        CHECK(read<tree>(py("deep")).sibling != nullptr);
-        run("del deep");
-      },
-      16U << 20U);
+  on_worker_stack([&] {
+    deep = decoded<tree>(encoded(chain(9999)));
+    CHECK(deep.sibling != nullptr);
+    let("deep", shown(deep));
+    CHECK(read<tree>(py("deep")).sibling != nullptr);
+    run("del deep");
+  });
 }
 
 TEST_CASE("a struct is a namedtuple or a dataclass of its own in Python") {

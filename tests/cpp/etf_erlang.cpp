@@ -1,14 +1,12 @@
 // The External Term Format against the real Erlang: what the VM wrote comes back as the identical term,
 // and term order, `=:=` and ordsets are the VM's own. Needs `escript`; where there is none it warns.
-#include <array>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
 #include "catch.hpp"
+#include "etf_files.hpp"
 #include "etf_support.hpp"
 
 using namespace etf_test;
@@ -17,48 +15,9 @@ using erlpy::bytes_view;
 
 namespace {
 
-class scratch_directory {
- public:
-  scratch_directory() {
-    std::string name = (std::filesystem::temp_directory_path() / "etf_test_XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary directory");
-    path_ = name;
-  }
-  scratch_directory(const scratch_directory&) = delete;
-  scratch_directory& operator=(const scratch_directory&) = delete;
-  ~scratch_directory() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
 int run_erlang(const std::string& what, const std::filesystem::path& directory) {
   const auto script = std::filesystem::path(__FILE__).parent_path() / "etf_terms.escript";
   return std::system(("escript '" + script.string() + "' " + what + " '" + directory.string() + "'").c_str());
-}
-
-std::vector<byte_buffer> read_records(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::vector<byte_buffer> records;
-  std::array<unsigned char, 4> head{};
-  while (in.read(reinterpret_cast<char*>(head.data()), 4)) {
-    const std::size_t size =
-        std::size_t{head[0]} << 24U | std::size_t{head[1]} << 16U | std::size_t{head[2]} << 8U | head[3];
-    byte_buffer record(size);
-    in.read(reinterpret_cast<char*>(record.data()), static_cast<std::streamsize>(size));
-    records.push_back(std::move(record));
-  }
-  return records;
-}
-
-void write_records(const std::filesystem::path& file, const std::vector<byte_buffer>& records) {
-  std::ofstream out(file, std::ios::binary);
-  for (const byte_buffer& record : records) {
-    for (const unsigned shift : {24U, 16U, 8U, 0U})
-      out.put(static_cast<char>((record.size() >> shift) & 0xFFU));
-    out.write(reinterpret_cast<const char*>(record.data()), static_cast<std::streamsize>(record.size()));
-  }
 }
 
 int sign(std::strong_ordering order) { return order < 0 ? 0 : order == 0 ? 1 : 2; }

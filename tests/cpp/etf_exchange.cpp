@@ -8,63 +8,20 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "etf_files.hpp"
 #include "etf_support.hpp"
 #include "python_fixture.hpp"
 
 using erlpy::byte_buffer;
 using erlpy::bytes_view;
+using namespace etf_test;
 namespace fs = std::filesystem;
 
 namespace {
-
-class scratch_directory {
- public:
-  scratch_directory() {
-    std::string name = (fs::temp_directory_path() / "etf_test_XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary directory");
-    path_ = name;
-  }
-  scratch_directory(const scratch_directory&) = delete;
-  scratch_directory& operator=(const scratch_directory&) = delete;
-  ~scratch_directory() { fs::remove_all(path_); }
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
-std::vector<byte_buffer> read_records(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::vector<byte_buffer> records;
-  std::array<unsigned char, 4> head{};
-  while (in.read(reinterpret_cast<char*>(head.data()), 4)) {
-    const std::size_t size =
-        std::size_t{head[0]} << 24U | std::size_t{head[1]} << 16U | std::size_t{head[2]} << 8U | head[3];
-    byte_buffer record(size);
-    in.read(reinterpret_cast<char*>(record.data()), static_cast<std::streamsize>(size));
-    records.push_back(std::move(record));
-  }
-  return records;
-}
-
-// The file is there only when it is complete.
-void write_records(const fs::path& file, const std::vector<byte_buffer>& records) {
-  const fs::path part = file.string() + ".part";
-  {
-    std::ofstream out(part, std::ios::binary);
-    for (const byte_buffer& record : records) {
-      for (const unsigned shift : {24U, 16U, 8U, 0U})
-        out.put(static_cast<char>((record.size() >> shift) & 0xFFU));
-      out.write(reinterpret_cast<const char*>(record.data()), static_cast<std::streamsize>(record.size()));
-    }
-  }
-  fs::rename(part, file);
-}
 
 // The VM, which says a line when its terms are written, and all else when it is done.
 class erlang {
@@ -129,10 +86,10 @@ void exchange(const std::string& what, std::size_t least) {
   REQUIRE(terms.size() >= least);
   std::size_t wrong = 0;
   for (const byte_buffer& term : terms) {
-    again.push_back(etf_test::reencoded(term));
+    again.push_back(reencoded(term));
     python.push_back(through_python(term));
     const auto after = erlpy::etf::read_term(again.back());
-    bool good = etf_test::reencoded(again.back()) == again.back();
+    bool good = reencoded(again.back()) == again.back();
     if (!compressed(term)) {
       // Skipping passes exactly the term, and looks at it as the walk does.
       const auto before = erlpy::etf::read_term(term);
@@ -140,7 +97,7 @@ void exchange(const std::string& what, std::size_t least) {
              erlpy::etf::detail::hash_term(before) == erlpy::etf::detail::hash_term(after);
     }
     if (!good && ++wrong < 10) {
-      CAPTURE(etf_test::hex(term));
+      CAPTURE(hex(term));
       CHECK(good);
     }
   }

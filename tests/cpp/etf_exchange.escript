@@ -97,12 +97,19 @@ read(Dir, Name) ->
 seeds(Dir) ->
     Small = [B || {_, B} <- forms() ++ old_forms(), byte_size(B) < 400],
     %% One of each beginning is enough: the fuzzer finds the rest.
-    Unlike = maps:to_list(maps:from_list([{beginning(B), B} || B <- Small])),
+    Unlike = [B || {_, B} <- lists:sort(maps:to_list(maps:from_list([{beginning(B), B} || B <- Small])))],
+    Files = Unlike ++ together([B || <<131, Tag, _/binary>> = B <- Unlike, Tag =/= 80, byte_size(B) < 60]),
     [ok = file:write_file(filename:join(Dir, io_lib:format("~3..0b", [I])), B)
-     || {I, {_, B}} <- lists:zip(lists:seq(1, length(Unlike)), Unlike)].
+     || {I, B} <- lists:zip(lists:seq(1, length(Files)), Files)].
+
+%% Neighbours are of one kind: terms to be compared.
+together([A, B, C, D | Rest]) ->
+    [<<131, 104, 5, (<< <<T/binary>> || <<131, T/binary>> <- [A, B, C, D, A] >>)/binary>> | together([C, D | Rest])];
+together(_) -> [].
 
 beginning(<<131, 121, _:32, Tag, _/binary>>) -> {121, Tag};
 beginning(<<131, 80, _/binary>> = B) -> {80, byte_size(B) div 40};
+beginning(<<131, 67, _/binary>> = B) -> {67, byte_size(B)};
 beginning(B) -> binary:part(B, 0, min(3, byte_size(B))).
 
 %% ---- every form

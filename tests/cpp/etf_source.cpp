@@ -100,16 +100,16 @@ TEST_CASE("what only Erlang understands stays opaque and keeps its bytes", "[etf
        erlpy::opaque_kind::fun, "#Fun<m.1.67108863>"},
       // #m:n{b = 1, a = [1|2]} of OTP 29; one without fields.
       {"43 00000002 00 7701\"m\" 7701\"n\" 7701\"b\" 7701\"a\" 6101 6c 00000001 6101 6102",
-       erlpy::opaque_kind::fun, "#m:n{b = 1,a = [1|2]}"},
-      {"43 00000000 01 7701\"m\" 7701\"n\"", erlpy::opaque_kind::fun, "#m:n{}"},
+       erlpy::opaque_kind::record, "#m:n{b = 1,a = [1|2]}"},
+      {"43 00000000 01 7701\"m\" 7701\"n\"", erlpy::opaque_kind::record, "#m:n{}"},
       // term_to_binary({self(), make_ref()}, [local]) of OTP 27, and of a fun, which nests what it is itself.
       {"79 22c44b04 6802 58 6a 0000000a 00000000 00000000 5a 0003 6a 00000000 00009b69 81800001 479069c3",
-       erlpy::opaque_kind::reference, "#Local<41 bytes>"},
+       erlpy::opaque_kind::local, "#Local<41 bytes>"},
       {"79 9b69e13d 70 00000068 00 0817835047f7cb3b4098946747634026 00000001 00000000 7702\"le\" 79 c620136e "
        "6101 79 e3852d88 620040bc1a 58 6a 00000000 00000000 00000000",
-       erlpy::opaque_kind::reference, "#Local<70 bytes>"},
+       erlpy::opaque_kind::local, "#Local<70 bytes>"},
       // Nothing is promised about what follows the tag.
-      {"79 ff", erlpy::opaque_kind::reference, "#Local<2 bytes>"},
+      {"79 ff", erlpy::opaque_kind::local, "#Local<2 bytes>"},
   };
   for (const auto& sample : samples) {
     INFO(sample.bytes);

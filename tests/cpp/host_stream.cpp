@@ -1,5 +1,6 @@
 // Streams of a C++ program, in every kind of pool.
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -87,7 +88,7 @@ TEST_CASE("a stream that gives nothing in time is closed") {
 }
 
 TEST_CASE("a file is read line by line in bounded memory") {
-  const std::string path = "host_stream_lines.txt";
+  const std::string path = (std::filesystem::temp_directory_path() / "erlpy_host_stream_lines.txt").string();
   {
     std::ofstream file(path);
     for (int i = 0; i < 100'000; ++i) file << "line " << i << "\n";

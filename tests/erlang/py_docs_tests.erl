@@ -6,7 +6,7 @@
 %% The least that each document holds of what is run. A document that is not listed
 %% must only be sound.
 least() ->
-    #{"README.md" => #{"erlang" => 2, "elixir" => 2, "bash" => 1},
+    #{"README.md" => #{"erlang" => 2, "elixir" => 2, "cpp" => 1, "bash" => 1},
       "docs/getting-started.md" => #{"erlang" => 10, "elixir" => 3, "bash" => 1, "python" => 1, table => 1},
       "docs/types.md" => #{"erlang" => 4, table => 4},
       "docs/streaming.md" => #{"erlang" => 20, "elixir" => 6, "cpp" => 2, "python" => 2, "text" => 3, table => 1},
@@ -14,6 +14,8 @@ least() ->
       "docs/pools.md" => #{"erlang" => 10, "elixir" => 1, "bash" => 1, table => 2},
       "docs/scale.md" => #{"erlang" => 4, "bash" => 1, "text" => 12},
       "docs/internals.md" => #{"bash" => 1},
+      "docs/cpp.md" => #{"cpp" => 30, "cmake" => 1, "text" => 12},
+      "docs/hosts.md" => #{"cpp" => 6},
       "docs/decisions.md" => #{}}.
 
 documents_test_() ->
@@ -41,7 +43,7 @@ readme_tables_are_those_of_types_test() ->
 
 numpy_test_() ->
     {"blocks and rows that need numpy",
-     fresh(fun() -> py_test:has_numpy() orelse throw({skip, "numpy is not installed"}) end)}.
+     fresh(fun() -> py_test:has_numpy() orelse py_test:no_numpy() end)}.
 
 %% What docs/scale.md quotes of a simulation is what that prints. Blocks that begin with no line of it show
 %% what was measured, and differ from machine to machine.
@@ -85,11 +87,19 @@ mistakes_are_noticed_test_() ->
      ?_assertEqual(none, doc_blocks:file(#{text => "# a comment on a.py\nimport os"})),
      ?_assertMatch([{#{line := 2}, "out"}],
                    doc_blocks:outputs("cpp", doc_blocks:blocks("```cpp\na\n```\n```text\nout\n```\n```text\nb\n```\n"))),
+     ?_assertEqual([{2, "out", "another"}], wrong_output("// a.cpp\nint main() {}", "another")),
+     ?_assertEqual([], wrong_output("// a.cpp\nstd::cout << 1;", "out <end of the block at 2>")),
+     ?_assertEqual([{0, "", "more"}], wrong_output("// a.cpp\nstd::cout << 1;", "out<end of the block at 2>more")),
+     ?_assertError({line, 2, no_file_for_this_block}, wrong_output("int main() {}", "out")),
      ?_assertError({block_without_end, 3}, doc_blocks:blocks("text\n```erlang\nok.\n")),
      ?_assertNot(doc_blocks:matches("{error, ...}", "{ok, 1}")),
      ?_assertNot(doc_blocks:matches("[1,2]", "[1,2,3]")),
      ?_assertEqual([#{line => 1, head => ["a"], rows => [{3, ["`x | y`"]}]}],
                    doc_blocks:tables("| a |\n|---|\n| `x \\| y` |\n```text\n|> no table\n|> at all\n```\n"))].
+
+wrong_output(Text, Printed) ->
+    [Program] = doc_programs:programs(doc_blocks:blocks("```cpp\n" ++ Text ++ "\n```\n```text\nout\n```\n")),
+    doc_programs:differences(Program, Printed).
 
 %% Parts ---------------------------------------------------------------------------
 
@@ -222,7 +232,7 @@ term(Cell) ->
 elixir(File) ->
     case {of_language("elixir", doc_blocks:blocks(read(File))), os:find_executable("elixir")} of
         {[], _} -> [];
-        {_, false} -> fun() -> throw({skip, "elixir is not installed"}) end;
+        {_, false} -> fun() -> error("elixir is not installed, which scripts/setup does") end;
         {Blocks, Elixir} -> {timeout, 120, fun() -> in_dir(fun(Dir) -> elixir_script(Elixir, Dir, File, Blocks) end) end}
     end.
 
@@ -235,21 +245,33 @@ elixir_script(Elixir, Dir, File, Blocks) ->
     [?assertMatch({_, _, true}, {Shown, Output, string:find(Output, Shown) =/= nomatch})
      || Shown <- ["all ran" | [Shown || {_, Shown} <- doc_blocks:outputs("elixir", doc_blocks:blocks(read(File)))]]].
 
-%% All blocks of a file are the programs of one CMake project, which a block of the
-%% file describes; each says what it prints.
+%% Where a block of CMake is in the document, its blocks of C++ are the programs of that
+%% project, each of which says what it prints (see doc_programs). Else they are taken word
+%% by word from files that the document links to, and that other tests run.
 cpp(File) ->
-    case {of_language("cpp", doc_blocks:blocks(read(File))), os:find_executable("cmake")} of
-        {[], _} -> [];
-        {_, false} -> fun() -> throw({skip, "cmake is not installed"}) end;
-        {_, CMake} -> {timeout, 300, fun() -> in_dir(fun(Dir) -> cpp_project(CMake, Dir, File) end) end}
+    Blocks = doc_blocks:blocks(read(File)),
+    case {of_language("cpp", Blocks), of_language("cmake", Blocks), os:find_executable("cmake")} of
+        {[], _, _} -> [];
+        {Quoted, [], _} -> fun() -> quoted(File, Quoted) end;
+        {_, _, false} -> fun() -> error("cmake is not installed, which scripts/setup does") end;
+        {_, _, CMake} -> {timeout, 600, fun() -> in_dir(fun(Dir) -> cpp_project(CMake, Dir, File) end) end}
     end.
+
+quoted(File, Blocks) ->
+    Sources = [read(filename:join(filename:dirname(File), Target))
+               || Target <- links(read(File)), lists:member(filename:extension(Target), [".cpp", ".hpp", ".txt"])],
+    [?assertMatch({_, true}, {Line, lists:any(fun(Source) -> string:find(Source, Text) =/= nomatch end, Sources)})
+     || #{line := Line, text := Text} <- Blocks].
 
 cpp_project(CMake, Dir, File) ->
     Blocks = doc_blocks:blocks(read(File)),
     [#{text := Project}] = of_language("cmake", Blocks),
     ok = file:write_file(filename:join(Dir, "CMakeLists.txt"), Project),
     write_files("python", File, Dir),
-    write_files("cpp", File, Dir),
+    Programs = doc_programs:programs(Blocks),
+    [ok = file:write_file(filename:join(Dir, doc_programs:name(Program)),
+                          unicode:characters_to_binary(doc_programs:source(Program, File)))
+     || Program <- Programs],
     Build = filename:join(Dir, "build"),
     Clone = filename:join(Dir, "erlang_python"),
     ok = file:make_symlink(filename:absname(root()), Clone),
@@ -259,15 +281,13 @@ cpp_project(CMake, Dir, File) ->
     after
         ok = file:delete(Clone)
     end,
-    Programs = doc_blocks:outputs("cpp", Blocks),
-    ?assertEqual(of_language("cpp", Blocks), [Block || {Block, _} <- Programs]),
-    [?assertEqual({doc_blocks:file(Block), 0, Shown},
-                  begin
-                      Program = filename:rootname(doc_blocks:file(Block)),
-                      {Status, Output} = run(filename:join(Build, Program), [], Dir),
-                      {doc_blocks:file(Block), Status, string:trim(unicode:characters_to_list(Output))}
-                  end)
-     || {Block, Shown} <- Programs].
+    [begin
+         Name = doc_programs:name(Program),
+         {Status, Output} = run(filename:join(Build, filename:rootname(Name)), [], Dir),
+         Printed = unicode:characters_to_list(Output),
+         ?assertMatch({Name, 0, _}, {Name, Status, Printed}),
+         ?assertEqual({Name, []}, {Name, doc_programs:differences(Program, Printed)})
+     end || Program <- Programs].
 
 %% As scripts/build-native chooses.
 generator() ->

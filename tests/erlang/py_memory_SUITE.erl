@@ -86,7 +86,7 @@ constant_time(_Config) ->
 %% Streams ------------------------------------------------------------------------
 
 %% Consume gets the number of values, and consumes them. At no moment of a long stream
-%% does the VM have 16 MiB more than after a short one (a GIL given).
+%% does the VM have much more than after a short one.
 streamed(Consume) ->
     py_test:in_process(fun() -> Consume(?VALUES div 50) end),
     Before = settled(),
@@ -99,11 +99,13 @@ streamed(Consume) ->
     {ok, #{streams := 0}} = py_pool:stats(default),
     true = Most - Before < slack().
 
-%% Without a GIL, CPython's allocator gives back late what one thread made and another let go of.
+%% If each value left something it would be 16 bytes at least, 150 MiB in all. On a busy machine garbage was seen
+%% to wait for its collection up to 36 MiB. Without a GIL, CPython's allocator gives back late what one thread made
+%% and another let go of.
 slack() ->
     case py_test:free_threaded() of
         true -> 128 * ?MIB;
-        false -> 16 * ?MIB
+        false -> 48 * ?MIB
     end.
 
 watch(Most) ->

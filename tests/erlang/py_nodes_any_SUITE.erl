@@ -8,7 +8,8 @@ suite() -> [{timetrap, {minutes, 3}}].
 all() ->
     [own_node_first, alone, membership, every_function, a_burst_is_spread, loads_are_told, load_of_others_counts,
      overloaded_move_on, overloaded_everywhere, a_node_stops, a_node_is_killed_under_way,
-     hung_connection_is_no_obstacle, bound_process, bound_at_home, bound_node_goes_down, bound_is_not_moved,
+     hung_connection_is_no_obstacle, bound_process, bound_calls_are_counted, bound_at_home,
+     bound_node_goes_down, bound_is_not_moved,
      pool_stops_there, async_any, streams_any, killed_callers_are_forgotten, processes_of_this_are_killed, misuse].
 
 init_per_suite(Config) ->
@@ -272,6 +273,24 @@ bound_process(Config) ->
         end)
     end).
 
+%% Where somebody is bound, his calls are a load while they run, and no less than nothing after it.
+bound_calls_are_counted(Config) ->
+    on_nodes(Config, fun([A, _B]) ->
+        with_pool([A], #{num_workers => 2}, fun(Name) ->
+            Opts = #{node => any, pool => Name},
+            UnderWay = fun() -> [{_, Count, _, _}] = ets:lookup(py_nodes, {Name, A}), Count end,
+            ok = py:exec("from time import sleep\nv = 5", Opts#{worker => 1}),
+            ?assertEqual(0, UnderWay()),
+            Other = py:call_async(time, sleep, [2], #{}, Opts#{worker => 2}),
+            [{ok, 5} = py:eval("v", #{}, Opts) || _ <- lists:seq(1, 20)],
+            ?assertEqual(1, UnderWay()),
+            Mine = py:call_async('__main__', sleep, [2], #{}, Opts),
+            ?assertEqual(2, UnderWay()),
+            [ok = py:cancel(Ref) || Ref <- [Other, Mine]],
+            ?assertEqual(0, UnderWay())
+        end)
+    end).
+
 %% A process that has defined something on this node stays here.
 bound_at_home(Config) ->
     on_nodes(Config, fun(_Nodes) ->
@@ -379,8 +398,7 @@ processes_of_this_are_killed(Config) ->
                  Known = lists:usort([node(P) || P <- pg:get_members(py_nodes:scope(), default)]),
                  Known =:= lists:sort([node() | Nodes])
              end, 5000),
-             ?assertEqual({ok, 1}, py:eval("1", #{}, #{node => any})),
-             timer:sleep(4000)
+             ?assertEqual({ok, 1}, py:eval("1", #{}, #{node => any}))
          end || Name <- [py_nodes, py_nodes:scope(), py_nodes_sup]]
     end).
 

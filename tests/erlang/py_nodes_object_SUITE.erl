@@ -3,6 +3,8 @@
 -compile([export_all, nowarn_export_all]).
 -include_lib("stdlib/include/assert.hrl").
 
+-import(py_nodes_test, [on_node/2]).
+
 suite() -> [{timetrap, {minutes, 2}}].
 
 all() ->
@@ -10,21 +12,8 @@ all() ->
      each_caller_holds_its_own, inside_of_values, sent_to_others, released_by_another, generators, from_streams,
      into_streams, time_out_lets_go, two_nodes, with_any, gone_with_its_pool, gone_with_its_node].
 
-init_per_suite(Config) ->
-    case py_nodes_test:begin_suite(Config) of
-        {skip, _} = Skip -> Skip;
-        _ -> [{peer, py_nodes_test:start()} | Config]
-    end.
-
-end_per_suite(Config) ->
-    py_nodes_test:stop(proplists:get_value(peer, Config)),
-    py_nodes_test:end_suite(Config).
-
-on_node(Config, Fun) ->
-    {_, Node} = proplists:get_value(peer, Config),
-    py_nodes_test:calm(Node),
-    py_test:in_process(fun() -> Fun(Node), py_nodes_test:empty() end),
-    py_nodes_test:calm(Node).
+init_per_suite(Config) -> py_nodes_test:begin_with_node(Config).
+end_per_suite(Config) -> py_nodes_test:end_suite(Config).
 
 objects(Node) ->
     maps:get(objects, py_nodes_test:stats(Node)).

@@ -2,8 +2,9 @@
 %% what is going on there.
 -module(py_nodes_test).
 
--export([begin_suite/1, end_suite/1, start/0, start/1, start_bare/0, stop/1, kill/1, suspend/1, resume/1]).
--export([on/4, stats/1, calm/1, agents/1, python/2, empty/0, in_process/1]).
+-export([begin_suite/1, begin_with_node/1, end_suite/1, on_node/2]).
+-export([start/0, start/1, start_bare/0, stop/1, kill/1, suspend/1, resume/1]).
+-export([on/4, stats/1, calm/1, agents/1, empty/0]).
 
 %% For init_per_suite/1: this VM is a node, and runs the application.
 begin_suite(Config) ->
@@ -16,9 +17,24 @@ begin_suite(Config) ->
             Config
     end.
 
-end_suite(_Config) ->
+%% The same, with another node for on_node/2.
+begin_with_node(Config) ->
+    case begin_suite(Config) of
+        {skip, _} = Skip -> Skip;
+        _ -> [{peer, start()} | Config]
+    end.
+
+end_suite(Config) ->
+    [stop(Peer) || {peer, Peer} <- Config],
     _ = py_test:stop(ok),
     ok = net_kernel:stop().
+
+%% Fun gets the node of the suite, in a process of its own, which leaves nothing behind there or here.
+on_node(Config, Fun) ->
+    {_, Node} = proplists:get_value(peer, Config),
+    calm(Node),
+    py_test:in_process(fun() -> Fun(Node), empty() end),
+    calm(Node).
 
 distributed() ->
     Epmd = filename:join([code:root_dir(), "erts-" ++ erlang:system_info(version), "bin", "epmd"]),
@@ -98,15 +114,7 @@ agents(Node) ->
             {dictionary, Entries} <- [on(Node, erlang, process_info, [Pid, dictionary])],
             {py_agent, init, 1} =:= proplists:get_value('$initial_call', Entries)].
 
-%% The value of an expression on a node, without leaving anything there.
-python(Node, Code) ->
-    {ok, Value} = on(Node, py, eval, [Code]),
-    Value.
-
 %% Nothing came that was not taken.
 empty() ->
     [] = py_test:mailbox(),
     ok.
-
-in_process(Fun) ->
-    py_test:in_process(Fun).

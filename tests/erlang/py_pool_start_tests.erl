@@ -52,11 +52,19 @@ case_another_python() ->
 case_a_python_by_its_name() ->
     {ok, Mine} = py:eval("'python%d.%d' % __import__('sys').version_info[:2]"),
     Found = os:find_executable(binary_to_list(Mine)) =/= false,
-    Found orelse throw({skip, "the Python of the VM is not on the path"}),
+    Found orelse throw({skip, binary_to_list(Mine) ++ " is not on the path; Debian's own always is"}),
     refused(#{python => "no_such_python"}, says('RuntimeError', ["no_such_python", "no such file"])),
     {ok, _} = py_pool:start(by_name, #{isolation => process, num_workers => 1, python => Mine}),
     ?assertEqual({ok, 2}, py:eval("1 + 1", #{}, #{pool => by_name})),
     ok = py_pool:stop(by_name).
+
+%% Nothing of asking it for its version gets to who starts the pool.
+case_a_starter_that_traps_exits() ->
+    process_flag(trap_exit, true),
+    refused(#{python => program("echo 3.99")}, says('RuntimeError', ["3.99"])),
+    refused(#{python => "/no/such/python"}, says('RuntimeError', ["no such file"])),
+    timer:sleep(100),
+    ?assertEqual([], py_test:mailbox()).
 
 case_a_preload_that_raises() ->
     refused(#{preload => "raise ValueError('boom')"}, fun(Reason) -> Reason =:= {'ValueError', "boom"} end),

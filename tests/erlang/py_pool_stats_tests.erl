@@ -219,7 +219,10 @@ case_leaked_interpreters() ->
     case py_test:isolation() of
         process -> ?assertEqual(0, Leaked());  % those of a worker process would be its own
         _ -> becomes(subinterpreter, fun() -> Leaked() - Before end, 1)
-    end.
+    end,
+    py_test:with_pool(#{isolation => process, num_workers => 1}, fun(Pool) ->
+        ?assertMatch({ok, #{leaked_interpreters := 0}}, py_pool:stats(Pool))
+    end).
 
 %% Read as fast as can be while the pool is at work: no call is miscounted, and what only grows does.
 case_read_under_load() ->

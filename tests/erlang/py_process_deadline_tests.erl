@@ -117,7 +117,7 @@ async def spin():
         {Time, Answer} = py_test:elapsed(fun() -> py:eval("1 + 1", #{}, On) end),
         ?assertEqual({ok, 2}, Answer),
         ?assert(Time < 1000),
-        timer:sleep(4000),
+        timer:sleep(2000),
         ?assertEqual(Before, py_process_test:os_pid(Pool, 1))
     end).
 

@@ -125,7 +125,7 @@ vm_dies(Before, Kill) ->
             "ok = file:write_file(\"", File, ".new\", io_lib:format(\"~p.\", [[list_to_integer(os:getpid()) | Pids]])),"
             "ok = file:rename(\"", File, ".new\", \"", File, "\"),", Before, "timer:sleep(60000)."],
     Parent = self(),
-    spawn_link(fun() -> Parent ! {vm, catch py_test:vm(lists:append(Code), 40000)} end),
+    spawn_link(fun() -> Parent ! {vm, try py_test:vm(lists:append(Code), 40000) catch error:Reason -> Reason end} end),
     py_test:wait_until(fun() -> filelib:is_regular(File) end, 20000),
     {ok, [[Vm | _] = Pids]} = file:consult(File),
     ok = Kill(Vm),

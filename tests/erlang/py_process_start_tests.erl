@@ -74,7 +74,8 @@ case_no_program() ->
 case_another_python() ->
     {ok, Mine} = py:eval("'%d.%d' % __import__('sys').version_info[:2]"),
     Others = [Each || {Version, _} = Each <- built(), list_to_binary(Version) =/= Mine],
-    Others =/= [] orelse throw({skip, "no worker program of another Python is built (scripts/build-native worker)"}),
+    Others =/= [] orelse throw({skip, "no worker program of another Python is built: PYTHON=... scripts/build-native "
+                                      "worker makes one (Debian 12 and 13 have packages of one Python alone)"}),
     [with_python(Version, Python) || {Version, Python} <- Others].
 
 %% Where a `pythonX.Y' is to be found, on the path or among pyenv's, for each program.

@@ -27,10 +27,10 @@ flush(Pid, Count) ->
     after 0 -> Count
     end.
 
-%% Other programs may take the processor for 10 ms: once in five tries it has to go
+%% Other programs may take the processor for 10 ms: once in many tries it has to go
 %% through without.
 never_long(Fun) ->
-    never_long(Fun, 5).
+    never_long(Fun, 20).
 
 never_long(Fun, 0) ->
     error({long_schedule_every_time, Fun});

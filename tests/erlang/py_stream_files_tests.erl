@@ -4,7 +4,7 @@
 -compile([export_all, nowarn_export_all]).
 -include_lib("eunit/include/eunit.hrl").
 
--import(py_stream_test, [open/2, pull/4, value/1]).
+-import(py_stream_test, [open/2, pull/4]).
 
 -define(FILE_BYTES, 300000000).
 %% What the VM may grow by while it reads one of them.

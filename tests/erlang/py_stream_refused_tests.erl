@@ -5,7 +5,7 @@
 -compile([export_all, nowarn_export_all]).
 -include_lib("eunit/include/eunit.hrl").
 
--import(py_stream_test, [open/2, open_eval/1, open_eval/2, value/1]).
+-import(py_stream_test, [open/2, open_eval/1, value/1]).
 
 refused_test_() ->
     py_stream_test:cases(?MODULE).

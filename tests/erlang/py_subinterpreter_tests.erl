@@ -85,6 +85,7 @@ case_objects_stay_in_their_interpreter() ->
 
 %% C code that never gives the GIL up. With a GIL of its own the worker stalls nobody, and is replaced.
 case_c_code_that_keeps_the_gil() ->
+    not py_test:free_threaded() orelse throw({skip, "without a GIL a new interpreter waits for C code that does not look up (docs/pools.md)"}),
     with_pool(#{num_workers => 2, grace => 100, max_abandoned => 1}, fun(Pool) ->
         On = #{pool => Pool, worker => 1},
         {Time, Answer} = py_test:elapsed(fun() ->

@@ -136,6 +136,18 @@ worker_processes() ->
     Setups = [Pid || {Pid, "erl_child_setup", Parent} <- Parents, Parent =:= Mine],
     [Pid || {Pid, "erlpy_worker" ++ _, Parent} <- Parents, lists:member(Parent, Setups)].
 
+%% A name of somebody else that looks like a pool's means nothing to who starts again.
+case_a_process_with_a_name_like_a_pool() ->
+    Other = spawn_link(fun() -> receive stop -> ok end end),
+    true = register(list_to_atom("py_pool_" ++ integer_to_list(erlang:unique_integer([positive]))), Other),
+    Nodes = whereis(py_nodes),
+    exit(Nodes, kill),
+    py_test:wait_until(fun() -> is_pid(whereis(py_nodes)) andalso whereis(py_nodes) =/= Nodes end, ?BACK),
+    timer:sleep(200),
+    ?assertEqual([node()], lists:usort([node(Pid) || Pid <- pg:get_members(py_nodes:scope(), default)])),
+    ?assertEqual({ok, 2}, py:eval("1 + 1")),
+    Other ! stop.
+
 %% The whole ----------------------------------------------------------------------------
 
 %% That ends the application, and leaves nothing behind.

@@ -3,13 +3,13 @@
 -module(py_test).
 
 -export([cases/1, cases/2, start/0, stop/1, in_process/1, with_pool/2, pool_name/0]).
--export([elapsed/1, wait_until/2, mailbox/0, rss/0, badarg/3]).
--export([vm/2, otp/0, python/0, tmp_dir/0, has_numpy/0, free_threaded/0, isolation/0]).
+-export([elapsed/1, on_time/3, wait_until/2, mailbox/0, rss/0, badarg/3]).
+-export([vm/2, otp/0, python/0, tmp_dir/0, has_numpy/0, no_numpy/0, free_threaded/0, isolation/0]).
 
 %% Every exported function case_*/0 of the module, each in a process of its own
 %% with the application freshly started.
 cases(Module) ->
-    cases(Module, 60).
+    cases(Module, 120).
 
 cases(Module, Seconds) ->
     Names = [Name || {Name, 0} <- Module:module_info(exports), lists:prefix("case_", atom_to_list(Name))],
@@ -56,6 +56,21 @@ elapsed(Fun) ->
     Start = erlang:monotonic_time(),
     Result = Fun(),
     {erlang:convert_time_unit(erlang:monotonic_time() - Start, native, millisecond), Result}.
+
+%% What Fun returns, which takes from AtLeast to less than AtMost milliseconds. What is held up is so each
+%% time; a machine that is busy with other things is not, so that Fun, which gets the number of the try, may
+%% be late four times.
+on_time(AtLeast, AtMost, Fun) ->
+    on_time(AtLeast, AtMost, Fun, 1).
+
+on_time(AtLeast, AtMost, Fun, Try) ->
+    {Time, Result} = elapsed(fun() -> Fun(Try) end),
+    Time >= AtLeast orelse error({too_early, Time, Result}),
+    if
+        Time < AtMost -> Result;
+        Try < 5 -> on_time(AtLeast, AtMost, Fun, Try + 1);
+        true -> error({too_late, Time, Result})
+    end.
 
 %% Until Fun returns true; fails after Milliseconds.
 wait_until(Fun, Milliseconds) ->
@@ -140,6 +155,15 @@ has_numpy() ->
         {{ok, _}, _} -> true;
         {{error, {'ModuleNotFoundError', _}}, _} -> false;
         {{error, {'ImportError', _}}, subinterpreter} -> false
+    end.
+
+%% For a test that needs it. Debian's interpreter has it from scripts/setup.
+-spec no_numpy() -> no_return().
+no_numpy() ->
+    case {isolation(), os:getenv("PYTHON", "/usr/bin/python3")} of
+        {subinterpreter, _} -> throw({skip, "numpy is refused in sub-interpreters"});
+        {_, "/usr/bin/python3"} -> error("numpy is not installed, which scripts/setup does");
+        {_, Python} -> throw({skip, Python ++ " has no numpy, and Debian's package is for /usr/bin/python3 alone"})
     end.
 
 %% Whether workers of one interpreter run at the same time.

@@ -130,9 +130,8 @@ class struct_map_builder {
   [[nodiscard]] static std::string name(std::size_t field) { return in_quotes(names_of<T>()[field]); }
 
   void check_missing() const {
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
-      (check_missing<I>(), ...);
-    }(std::make_index_sequence<fields>{});
+    [&]<std::size_t... I>(std::index_sequence<I...>) { (check_missing<I>(), ...); }
+    (std::make_index_sequence<fields>{});
   }
   template <std::size_t I>
   void check_missing() const {
@@ -159,7 +158,12 @@ class struct_tuple_builder {
   template <class Walk>
   void element(Walk&& walk) {
     if (tagged_) {
-      at_place([&] { tag_sink to; static_cast<void>(walk(to)); }, [] { return index_step(0); });
+      at_place(
+          [&] {
+            tag_sink to;
+            static_cast<void>(walk(to));
+          },
+          [] { return index_step(0); });
       tagged_ = false;
       return;
     }
@@ -192,9 +196,8 @@ struct struct_sink : refusing<struct_sink<T>, T> {
 // Reports the fields in order, without their names.
 template <class Builder, plain_struct T>
 void walk_fields(const T& value, Builder& out, walking& on) {
-  [&]<std::size_t... I>(std::index_sequence<I...>) {
-    (on.element(out, boost::pfr::get<I>(value)), ...);
-  }(std::make_index_sequence<field_count<T>>{});
+  [&]<std::size_t... I>(std::index_sequence<I...>) { (on.element(out, boost::pfr::get<I>(value)), ...); }
+  (std::make_index_sequence<field_count<T>>{});
 }
 
 }  // namespace detail
@@ -217,7 +220,8 @@ struct caster<T> {
     constexpr auto& names = detail::names_of<T>();
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       (on.entry(out, detail::field_key{names[I]}, boost::pfr::get<I>(value)), ...);
-    }(std::make_index_sequence<detail::field_count<T>>{});
+    }
+    (std::make_index_sequence<detail::field_count<T>>{});
     return out.finish();
   }
 

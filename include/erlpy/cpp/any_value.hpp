@@ -65,9 +65,9 @@ struct any_array {
 // A binary of Erlang's is text if it is UTF-8, else bytes.
 class any_value {
  public:
-  using variant = std::variant<std::monostate, bool, std::int64_t, big_integer, double,
-                               std::complex<double>, atom, std::string,
-                               buffer, any_list, any_tuple, any_set, any_map, any_array, opaque_ptr, object_ref>;
+  using variant = std::variant<std::monostate, bool, std::int64_t, big_integer, double, std::complex<double>,
+                               atom, std::string, buffer, any_list, any_tuple, any_set, any_map, any_array,
+                               opaque_ptr, object_ref>;
 
   any_value() = default;
   any_value(variant value) noexcept : value_(std::move(value)) {}
@@ -97,7 +97,8 @@ inline bool operator==(const any_map& a, const any_map& b) { return a.entries ==
 
 inline const any_value* any_map::find(std::string_view key) const {
   for (const auto& [name, value] : entries) {
-    if (const auto* text = std::get_if<std::string>(&name.get()); text != nullptr && *text == key) return &value;
+    if (const auto* text = std::get_if<std::string>(&name.get()); text != nullptr && *text == key)
+      return &value;
     if (const auto* known = std::get_if<atom>(&name.get()); known != nullptr && known->name == key)
       return &value;
   }
@@ -129,9 +130,7 @@ class any_map_builder {
   }
   any_sink key() const noexcept;
   any_sink value() const noexcept;
-  void push(any_value key, any_value value) {
-    built_.entries.emplace_back(std::move(key), std::move(value));
-  }
+  void push(any_value key, any_value value) { built_.entries.emplace_back(std::move(key), std::move(value)); }
   any_value finish() { return any_value(std::move(built_)); }
 
  private:
@@ -150,8 +149,8 @@ struct any_sink {
   any_value integer(std::int64_t value) const { return any_value(value); }
   any_value big_integer(bool negative, bytes_view magnitude) const {
     const std::size_t size = (bit_length(magnitude) + 7) / 8;
-    return any_value(
-        cpp::big_integer{negative, byte_buffer(magnitude.begin(), magnitude.begin() + static_cast<std::ptrdiff_t>(size))});
+    return any_value(cpp::big_integer{
+        negative, byte_buffer(magnitude.begin(), magnitude.begin() + static_cast<std::ptrdiff_t>(size))});
   }
   any_value real(double value) const { return any_value(value); }
   any_value complex(double real, double imaginary) const {

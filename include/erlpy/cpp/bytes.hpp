@@ -47,8 +47,7 @@ class borrowed_bytes final : public shared_bytes {
 };
 
 [[noreturn]] inline void wrong_size(std::size_t expected, std::size_t got) {
-  throw mismatch(fault::value,
-                 "expected " + std::to_string(expected) + " bytes, got " + std::to_string(got));
+  throw mismatch(fault::value, "expected " + std::to_string(expected) + " bytes, got " + std::to_string(got));
 }
 
 }  // namespace detail

@@ -47,7 +47,9 @@ class walking;
 
 // T can be built from what a source reports.
 template <class T>
-concept readable = requires { typename caster<T>::sink; };
+concept readable = requires {
+  typename caster<T>::sink;
+};
 
 // T can be reported to a sink.
 template <class T>
@@ -122,7 +124,9 @@ class source {
 namespace detail {
 
 template <class T>
-concept crosses_as_other = requires { typename crosses_as<T>::type; };
+concept crosses_as_other = requires {
+  typename crosses_as<T>::type;
+};
 
 // A base that gives a caster its sink, if it can have one.
 template <bool Readable, class Sink>

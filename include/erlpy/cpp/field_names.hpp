@@ -49,7 +49,8 @@ template <class T>
 #if defined(BOOST_PFR_CORE_NAME_ENABLED) && BOOST_PFR_CORE_NAME_ENABLED
   return []<std::size_t... I>(std::index_sequence<I...>) {
     return std::array<std::string_view, field_count<T>>{std::string_view(boost::pfr::get_name<I, T>())...};
-  }(std::make_index_sequence<field_count<T>>{});
+  }
+  (std::make_index_sequence<field_count<T>>{});
 #else
   return {};
 #endif

@@ -48,7 +48,8 @@ struct ignoring_sink {
   value_type ndarray(std::string_view, std::span<const std::int64_t>, std::size_t, Fill&&) const noexcept {
     return {};
   }
-  value_type ndarray(std::string_view, std::span<const std::int64_t>, const shared_bytes_ptr&) const noexcept {
+  value_type ndarray(std::string_view, std::span<const std::int64_t>,
+                     const shared_bytes_ptr&) const noexcept {
     return {};
   }
   value_type opaque(const opaque_handle auto&) const noexcept { return {}; }

@@ -82,8 +82,8 @@ struct map_caster
     : with_sink<readable_element<typename Map::key_type> && readable_element<typename Map::mapped_type>,
                 map_sink<Map>> {
   template <class To>
-    requires(writable<typename Map::key_type> && writable<typename Map::mapped_type>)
-  [[gnu::noinline]] static typename To::value_type walk(const Map& map, To& to, walking& on) {
+  requires(writable<typename Map::key_type>&& writable<typename Map::mapped_type>) [[gnu::noinline]] static
+      typename To::value_type walk(const Map& map, To& to, walking& on) {
     const walk_guard::level inside = on.enter();
     auto out = to.map(map.size());
     for (const auto& [key, value] : map) on.entry(out, key, value);

@@ -38,7 +38,9 @@ class mismatch : public conversion_error {
   static constexpr std::string_view separator = ": ";
 
   // The path of a field of the root begins with its name.
-  [[nodiscard]] std::size_t skipped() const noexcept { return path_size_ > 0 && text_.front() == '.' ? 1 : 0; }
+  [[nodiscard]] std::size_t skipped() const noexcept {
+    return path_size_ > 0 && text_.front() == '.' ? 1 : 0;
+  }
 
   std::string text_;
   std::size_t path_size_ = 0;

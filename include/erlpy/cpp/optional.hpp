@@ -23,11 +23,13 @@ template <class T>
   return std::optional<T>(std::move(value));
 }
 template <class T>
-[[nodiscard]] std::unique_ptr<T> made_as(std::type_identity<std::unique_ptr<T>>, std::remove_const_t<T>&& value) {
+[[nodiscard]] std::unique_ptr<T> made_as(std::type_identity<std::unique_ptr<T>>,
+                                         std::remove_const_t<T>&& value) {
   return std::make_unique<T>(std::move(value));
 }
 template <class T>
-[[nodiscard]] std::shared_ptr<T> made_as(std::type_identity<std::shared_ptr<T>>, std::remove_const_t<T>&& value) {
+[[nodiscard]] std::shared_ptr<T> made_as(std::type_identity<std::shared_ptr<T>>,
+                                         std::remove_const_t<T>&& value) {
   return std::make_shared<T>(std::move(value));
 }
 
@@ -41,9 +43,10 @@ struct maybe_sink : through<maybe_sink<Maybe, T>, cpp::sink<T>, Maybe> {
 };
 
 template <class Maybe, class T>
-struct maybe_caster : with_sink<readable_element<std::remove_const_t<T>>, maybe_sink<Maybe, std::remove_const_t<T>>> {
+struct maybe_caster
+    : with_sink<readable_element<std::remove_const_t<T>>, maybe_sink<Maybe, std::remove_const_t<T>>> {
   template <class To>
-    requires writable<std::remove_const_t<T>>
+  requires writable<std::remove_const_t<T>>
   static typename To::value_type walk(const Maybe& maybe, To& to, walking& on) {
     return maybe ? on.value(*maybe, to) : to.none();
   }

@@ -43,11 +43,13 @@ struct dataclass {
 namespace detail {
 
 template <class To>
-concept makes_namedtuples = requires(To& to, std::string_view name, std::span<const std::string_view> fields) {
+concept makes_namedtuples = requires(To& to, std::string_view name,
+                                     std::span<const std::string_view> fields) {
   to.namedtuple(name, fields);
 };
 template <class To>
-concept makes_dataclasses = requires(To& to, std::string_view name, std::span<const std::string_view> fields) {
+concept makes_dataclasses = requires(To& to, std::string_view name,
+                                     std::span<const std::string_view> fields) {
   to.dataclass(name, fields);
 };
 

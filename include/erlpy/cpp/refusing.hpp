@@ -36,11 +36,14 @@ struct refused_builder {
     case opaque_kind::fun: return "opaque term (fun)";
     case opaque_kind::bitstring: return "opaque term (bitstring)";
     case opaque_kind::improper_list: return "opaque term (improper list)";
+    case opaque_kind::record: return "opaque term (native record)";
+    case opaque_kind::local: return "opaque term (of one node only)";
   }
   return "opaque term";
 }
 
-[[noreturn]] inline void refuse(const std::string& expected, std::string_view got) {
+// Out of line, like all that throws here: sinks are inlined into the loops of sources.
+[[noreturn, gnu::cold, gnu::noinline]] inline void refuse(const std::string& expected, std::string_view got) {
   throw mismatch(fault::type, "expected " + expected + ", got " + std::string(got));
 }
 
@@ -65,7 +68,7 @@ class refusing {
   Value real(double) const { refuse("float"); }
   // Not of the data model: for what Python, in the same process, has besides.
   Value complex(double, double) const { refuse("complex"); }
-  Value atom(std::string_view name) const { refuse("atom " + detail::in_quotes(name)); }
+  Value atom(std::string_view name) const { refuse_atom(name); }
   Value text(std::string_view) const { refuse("str"); }
   Value bytes(bytes_view) const { refuse("bytes"); }
   Value binary(bytes_view) const { refuse("binary"); }
@@ -89,7 +92,14 @@ class refusing {
   refused map(std::size_t) const { refuse("map"); }
 
  protected:
-  [[noreturn]] static void refuse(std::string_view got) { detail::refuse(Self::expected(), got); }
+  [[noreturn, gnu::cold, gnu::noinline]] static void refuse(std::string_view got) {
+    detail::refuse(Self::expected(), got);
+  }
+
+ private:
+  [[noreturn, gnu::cold, gnu::noinline]] static void refuse_atom(std::string_view name) {
+    refuse("atom " + detail::in_quotes(name));
+  }
 };
 
 }  // namespace erlpy::cpp

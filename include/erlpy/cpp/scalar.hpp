@@ -28,7 +28,7 @@ namespace detail {
 
 template <class T>
 concept character_type = std::same_as<T, char> || std::same_as<T, wchar_t> || std::same_as<T, char8_t> ||
-                         std::same_as<T, char16_t> || std::same_as<T, char32_t>;
+    std::same_as<T, char16_t> || std::same_as<T, char32_t>;
 
 template <class T>
 concept integer_type = std::integral<T> && !std::same_as<T, bool> && !character_type<T>;
@@ -56,7 +56,8 @@ inline constexpr std::string_view real_name = std::same_as<T, float> ? "float" :
   return std::string(text, static_cast<std::size_t>(size));
 }
 
-[[noreturn]] inline void does_not_fit(const std::string& number, std::string_view type) {
+[[noreturn, gnu::cold, gnu::noinline]] inline void does_not_fit(const std::string& number,
+                                                                std::string_view type) {
   throw mismatch(fault::overflow, number + " does not fit " + std::string(type));
 }
 
@@ -149,7 +150,7 @@ struct caster<T> {
     }
 
     T integer(std::int64_t value) const {
-      if (!fits(value)) detail::does_not_fit(std::to_string(value), detail::integer_name<T>());
+      if (!fits(value)) too_large(value);
       return static_cast<T>(value);
     }
     T big_integer(bool negative, bytes_view magnitude) const {
@@ -157,6 +158,11 @@ struct caster<T> {
       if (!detail::read_integer(negative, magnitude, value))
         detail::does_not_fit(detail::described_integer(negative, magnitude), detail::integer_name<T>());
       return value;
+    }
+
+   private:
+    [[noreturn, gnu::cold, gnu::noinline]] static void too_large(std::int64_t value) {
+      detail::does_not_fit(std::to_string(value), detail::integer_name<T>());
     }
   };
 };
@@ -231,8 +237,7 @@ struct caster<T> {
 
 // An enum is its integer. Numbers that no enumerator has are taken too, as they are in C++.
 template <class T>
-  requires(std::is_enum_v<T> && !detail::crosses_as_other<T>)
-struct caster<T> {
+requires(std::is_enum_v<T> && !detail::crosses_as_other<T>) struct caster<T> {
   using integer_type = std::underlying_type_t<T>;
 
   template <class To>

@@ -42,10 +42,9 @@ template <class T>
 
 // What numpy calls an item of this type on this machine.
 template <class T>
-  requires(std::is_arithmetic_v<T>)
-[[nodiscard]] constexpr std::array<char, 3> typestr() noexcept {
+requires(std::is_arithmetic_v<T>) [[nodiscard]] constexpr std::array<char, 3> typestr() noexcept {
   constexpr char order = sizeof(T) == 1 ? '|' : std::endian::native == std::endian::little ? '<' : '>';
-  constexpr char letter = std::same_as<T, bool>       ? 'b'
+  constexpr char letter = std::same_as<T, bool>         ? 'b'
                           : std::is_floating_point_v<T> ? 'f'
                           : std::is_signed_v<T>         ? 'i'
                                                         : 'u';
@@ -70,8 +69,7 @@ class appending_builder {
   using element_type = typename Container::value_type;
 
   explicit appending_builder(std::size_t announced) {
-    if constexpr (requires { built_.reserve(announced); })
-      built_.reserve(reserved<element_type>(announced));
+    if constexpr (requires { built_.reserve(announced); }) built_.reserve(reserved<element_type>(announced));
   }
 
   template <class Walk>
@@ -99,8 +97,7 @@ class inserting_builder {
     at_place(
         [&] {
           cpp::sink<typename Container::value_type> to;
-          if (!built_.insert(walk(to)).second)
-            throw mismatch(fault::value, "the element is there already");
+          if (!built_.insert(walk(to)).second) throw mismatch(fault::value, "the element is there already");
         },
         [&] { return index_step(index); });
   }
@@ -216,7 +213,7 @@ struct array_sink : refusing<array_sink<T, N>, std::array<T, N>> {
 template <class Range>
 struct list_walk {
   template <class To>
-    requires writable<typename Range::value_type>
+  requires writable<typename Range::value_type>
   static typename To::value_type walk(const Range& range, To& to, walking& on) {
     return walk_all(range, to.list(range.size()), on);
   }
@@ -225,7 +222,7 @@ struct list_walk {
 template <class Range>
 struct set_walk {
   template <class To>
-    requires writable<typename Range::value_type>
+  requires writable<typename Range::value_type>
   static typename To::value_type walk(const Range& range, To& to, walking& on) {
     return walk_all(range, to.set(range.size()), on);
   }

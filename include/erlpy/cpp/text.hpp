@@ -28,13 +28,14 @@ namespace detail {
 [[noreturn]] inline void not_utf8(std::string_view text) {
   std::size_t at = erlpy::detail::ascii_prefix(text);
   while (at < text.size()) {
-    const std::size_t length = static_cast<unsigned char>(text[at]) < 0x80 ? 1 : erlpy::detail::utf8_sequence(text, at);
+    const std::size_t length =
+        static_cast<unsigned char>(text[at]) < 0x80 ? 1 : erlpy::detail::utf8_sequence(text, at);
     if (length == 0) break;
     at += length;
   }
-  throw conversion_error(fault::unicode_encode,
-                         "a string is not UTF-8 at byte " + std::to_string(at) + "; what is no text crosses as " +
-                             "erlpy::byte_buffer or erlpy::cpp::buffer");
+  throw conversion_error(fault::unicode_encode, "a string is not UTF-8 at byte " + std::to_string(at) +
+                                                    "; what is no text crosses as " +
+                                                    "erlpy::byte_buffer or erlpy::cpp::buffer");
 }
 
 template <class To>

@@ -61,16 +61,12 @@ class through {
   static constexpr kinds also = Inner::also;
 
   [[nodiscard]] static std::string expected() { return Inner::expected(); }
-  [[nodiscard]] static bool fits(std::int64_t value) noexcept
-    requires requires { Inner::fits(value); }
-  {
-    return Inner::fits(value);
+  [[nodiscard]] static bool fits(std::int64_t value) noexcept requires requires { Inner::fits(value); }
+  { return Inner::fits(value); }
+  [[nodiscard]] static bool fits(bool negative, bytes_view magnitude) noexcept requires requires {
+    Inner::fits(negative, magnitude);
   }
-  [[nodiscard]] static bool fits(bool negative, bytes_view magnitude) noexcept
-    requires requires { Inner::fits(negative, magnitude); }
-  {
-    return Inner::fits(negative, magnitude);
-  }
+  { return Inner::fits(negative, magnitude); }
 
   Value none() const { return Self::made(Inner().none()); }
   Value boolean(bool flag) const { return Self::made(Inner().boolean(flag)); }
@@ -79,11 +75,10 @@ class through {
     return Self::made(Inner().big_integer(negative, magnitude));
   }
   Value real(double value) const { return Self::made(Inner().real(value)); }
-  Value complex(double real, double imaginary) const
-    requires requires(Inner inner) { inner.complex(0.0, 0.0); }
-  {
-    return Self::made(Inner().complex(real, imaginary));
+  Value complex(double real, double imaginary) const requires requires(Inner inner) {
+    inner.complex(0.0, 0.0);
   }
+  { return Self::made(Inner().complex(real, imaginary)); }
   Value atom(std::string_view name) const { return Self::made(Inner().atom(name)); }
   Value text(std::string_view text) const { return Self::made(Inner().text(text)); }
   Value bytes(bytes_view data) const { return Self::made(Inner().bytes(data)); }
@@ -122,8 +117,9 @@ class through {
 namespace detail {
 
 template <class T>
-concept made_from_other =
-    requires(result_t<typename crosses_as<T>::type> other) { crosses_as<T>::from(std::move(other)); };
+concept made_from_other = requires(result_t<typename crosses_as<T>::type> other) {
+  crosses_as<T>::from(std::move(other));
+};
 
 template <class T>
 struct crossing_sink : through<crossing_sink<T>, cpp::sink<typename crosses_as<T>::type>, T> {
@@ -146,7 +142,7 @@ struct caster<T> : detail::with_sink<detail::made_from_other<T>, detail::crossin
   using other = typename crosses_as<T>::type;
 
   template <class To>
-    requires requires(const T& value) { crosses_as<T>::to(value); }
+  requires requires(const T& value) { crosses_as<T>::to(value); }
   static typename To::value_type walk(const T& value, To& to, walking& on) {
     return on.value(static_cast<const other&>(crosses_as<T>::to(value)), to);
   }

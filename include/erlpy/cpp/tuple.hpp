@@ -24,7 +24,8 @@ void at_index(std::size_t index, F&& f) {
   [&]<std::size_t... I>(std::index_sequence<I...>) {
     static_cast<void>(
         ((index == I && (static_cast<void>(f(std::integral_constant<std::size_t, I>{})), true)) || ...));
-  }(std::make_index_sequence<N>{});
+  }
+  (std::make_index_sequence<N>{});
 }
 
 template <class Tuple>
@@ -70,8 +71,8 @@ template <class Tuple, class... Ts>
 struct tuple_caster
     : with_sink<(... && (readable_element<Ts> && std::default_initializable<Ts>)), tuple_sink<Tuple>> {
   template <class To>
-    requires(... && writable<Ts>)
-  [[gnu::noinline]] static typename To::value_type walk(const Tuple& tuple, To& to, walking& on) {
+  requires(...&& writable<Ts>) [[gnu::noinline]] static typename To::value_type
+      walk(const Tuple& tuple, To& to, walking& on) {
     const walk_guard::level inside = on.enter();
     auto out = to.tuple(sizeof...(Ts));
     std::apply([&](const auto&... elements) { (on.element(out, elements), ...); }, tuple);

@@ -86,7 +86,8 @@ class variant_sink : public refusing<variant_sink<Ts...>, std::variant<Ts...>> {
   value_type atom(std::string_view name) const {
     const auto as_atom = [&](auto to) { return to.atom(name); };
     if constexpr (!exact.has(kind::atom) && exact.has(kind::real)) {
-      if (name == crossing::nan_atom || name == crossing::infinity_atom || name == crossing::neg_infinity_atom)
+      if (name == crossing::nan_atom || name == crossing::infinity_atom ||
+          name == crossing::neg_infinity_atom)
         return give<kind::real>("atom", as_atom);
     }
     return give<kind::atom>("atom " + in_quotes(name), as_atom);
@@ -234,8 +235,8 @@ template <class... Ts>
 struct caster<std::variant<Ts...>>
     : detail::with_sink<(... && readable_element<Ts>), detail::variant_sink<Ts...>> {
   template <class To>
-    requires(... && writable<Ts>)
-  static typename To::value_type walk(const std::variant<Ts...>& value, To& to, walking& on) {
+  requires(...&& writable<Ts>) static typename To::value_type
+      walk(const std::variant<Ts...>& value, To& to, walking& on) {
     return std::visit([&](const auto& alternative) { return on.value(alternative, to); }, value);
   }
 };

@@ -120,9 +120,15 @@ concept argument = is_keyword<std::decay_t<T>> ||
                    cpp::writable<std::remove_cvref_t<decltype(stored<std::decay_t<T>>::value(
                        std::declval<const typename stored<std::decay_t<T>>::type&>()))>>;
 
+template <class T>
+inline constexpr bool is_reference = false;
+template <class T>
+inline constexpr bool is_reference<std::reference_wrapper<T>> = true;
+
 // Whether such an argument stays the caller's own.
 template <class T>
-inline constexpr bool lends = requires(const typename stored<std::decay_t<T>>::type& kept) { kept.lent(); };
+inline constexpr bool lends = is_reference<std::decay_t<T>> ||
+                              requires(const typename stored<std::decay_t<T>>::type& kept) { kept.lent(); };
 template <class T>
   requires is_keyword<std::decay_t<T>>
 inline constexpr bool lends<T> = lends<typename stored<std::decay_t<T>>::inner::type>;
@@ -141,7 +147,7 @@ class arguments {
   [[nodiscard]] virtual python::ref named(python::sink& to, const walk_limits& limits) const = 0;
   virtual void positional(etf::sink& to, const walk_limits& limits) const = 0;
   virtual void named(etf::sink& to, const walk_limits& limits) const = 0;
-  // What the caller lends.
+  // What the caller lends; empty ones for what Python never sees, as std::cref's.
   [[nodiscard]] virtual lent_list lent() const = 0;
 };
 
@@ -178,6 +184,7 @@ class typed_arguments final : public arguments {
   template <class How>
   static void note(const typename How::type& kept, lent_list& all) {
     if constexpr (requires { kept.lent(); }) all.emplace_back(kept.lent());
+    if constexpr (is_reference<typename How::type>) all.emplace_back();
   }
 
   template <class Visit>

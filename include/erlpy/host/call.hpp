@@ -2,7 +2,6 @@
 #ifndef ERLPY_HOST_CALL_HPP
 #define ERLPY_HOST_CALL_HPP
 
-#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -49,7 +48,7 @@ namespace erlpy::host {
 }
 
 // All of a call but the type of its result.
-class basic_call : public pool::remote_job {
+class basic_call : public pool::counted<pool::remote_job> {
  public:
   basic_call(std::shared_ptr<pool::worker_pool> pool, asked wanted, std::unique_ptr<arguments> given)
       : pool_(std::move(pool)), wanted_(std::move(wanted)), given_(std::move(given)), lent_(given_->lent()) {}
@@ -117,10 +116,6 @@ class basic_call : public pool::remote_job {
     if (claim()) settle(refusal_error(why, name()));
   }
   void discard() noexcept override { let_go(); }
-  void retain() noexcept override { shares_.fetch_add(1, std::memory_order_relaxed); }
-  void release() noexcept override {
-    if (shares_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
-  }
 
  protected:
   ~basic_call() override = default;
@@ -201,7 +196,6 @@ class basic_call : public pool::remote_job {
   const asked wanted_;
   std::unique_ptr<arguments> given_;  // the worker's
   const arguments::lent_list lent_;
-  std::atomic<std::size_t> shares_{0};
   arrival arrived_;  // of failed_ and the result
   arrival left_;     // the arguments are gone
   std::mutex writing_;  // the arguments, to a process

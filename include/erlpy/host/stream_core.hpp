@@ -5,7 +5,6 @@
 #ifndef ERLPY_HOST_STREAM_CORE_HPP
 #define ERLPY_HOST_STREAM_CORE_HPP
 
-#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <exception>
@@ -22,16 +21,15 @@
 #include <erlpy/pool/worker_pool.hpp>
 #include <erlpy/relayed_stream.hpp>
 #include <erlpy/stepped_stream.hpp>
+#include <erlpy/stream_resident.hpp>
 
 namespace erlpy::host {
 
 // All but the type of the values.
-class basic_stream : public pool::resident {
+class basic_stream : public stream_resident {
  public:
   basic_stream(std::shared_ptr<pool::worker_pool> pool, pool::worker& home, bool with_frames)
-      : pool_(std::move(pool)), home_(home.weak_from_this()), with_frames_(with_frames) {
-    (void)claim();  // nothing to answer
-  }
+      : pool_(std::move(pool)), home_(home.weak_from_this()), with_frames_(with_frames) {}
   basic_stream(const basic_stream&) = delete;
   basic_stream& operator=(const basic_stream&) = delete;
 
@@ -57,14 +55,6 @@ class basic_stream : public pool::resident {
   // pool::resident -----------------------------------------------------------------------------------------
 
   void refuse(pool::refusal why) noexcept override { end_as(refusal_error(why, pool_->settings().name), true); }
-  void discard() noexcept override {}
-  void retain() noexcept override { shares_.fetch_add(1, std::memory_order_relaxed); }
-  void release() noexcept override {
-    if (shares_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
-  }
-  [[nodiscard]] bool asynchronous() const noexcept override { return asynchronous_; }
-  [[nodiscard]] bool to_interrupt() noexcept override { return !interrupted_.exchange(true); }
-  [[nodiscard]] bool over() const noexcept override { return over_.load(std::memory_order_acquire); }
 
  protected:
   ~basic_stream() override = default;
@@ -102,14 +92,6 @@ class basic_stream : public pool::resident {
   const std::shared_ptr<pool::worker_pool> pool_;
   const std::weak_ptr<pool::worker> home_;
   const bool with_frames_;
-  std::atomic<std::size_t> shares_{0};
-  stream::signals signals_;
-  std::atomic<bool> interrupted_{false};
-  std::atomic<bool> over_{false};
-
-  // The worker's.
-  bool asynchronous_ = false;
-  std::uint64_t made_ = 0;
 
   std::mutex mutex_;  // what follows, and the queue; a leaf
   bool finished_ = false;

@@ -1,15 +1,13 @@
-// A pool as Erlang holds it: its configuration, read from a map, and its events, sent as messages.
+// A pool as Erlang holds it: its events, sent as messages.
 #ifndef ERLPY_NIF_POOL_RESOURCE_HPP
 #define ERLPY_NIF_POOL_RESOURCE_HPP
 
 #include <erl_nif.h>
 
-#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -136,67 +134,6 @@ class pool_resource {
   pool::process_pool* processes_ = nullptr;
   std::mutex mutex_;
   std::vector<std::optional<ErlNifPid>> listeners_;
-};
-
-// Reads the checked and complete map that py_opts makes. Errors: conversion_error naming the key.
-class options_reader {
- public:
-  options_reader(ErlNifEnv* env, ERL_NIF_TERM map) noexcept : env_(env), map_(map) {}
-
-  [[nodiscard]] pool::options read() const {
-    pool::options result;
-    result.name = atom("name");
-    result.kind = kind();
-    result.memory_limit = number("memory_limit");
-    result.num_workers = number("num_workers");
-    result.max_queue = number("max_queue");
-    result.grace = std::chrono::milliseconds(number("grace"));
-    result.max_abandoned = number("max_abandoned");
-    result.stack_size = number("stack_size");
-    result.max_depth = number("max_depth");
-    result.python = text(get("python"));
-    result.preload = text(get("preload"));
-    ERL_NIF_TERM list = get("python_path");
-    ERL_NIF_TERM head;
-    while (enif_get_list_cell(env_, list, &head, &list)) result.python_path.push_back(text(head));
-    return result;
-  }
-
- private:
-  [[nodiscard]] ERL_NIF_TERM get(std::string_view key) const {
-    ERL_NIF_TERM value;
-    if (!enif_get_map_value(env_, map_, make_ascii_atom(env_, key), &value)) fail(key);
-    return value;
-  }
-  [[nodiscard]] std::size_t number(std::string_view key) const {
-    ErlNifUInt64 value = 0;
-    if (!enif_get_uint64(env_, get(key), &value)) fail(key);
-    return value;
-  }
-  [[nodiscard]] std::string text(ERL_NIF_TERM term) const {
-    ErlNifBinary binary;
-    if (!enif_inspect_binary(env_, term, &binary)) fail("a text");
-    return std::string(as_text(view_of(binary)));
-  }
-  [[nodiscard]] std::string atom(std::string_view key) const {
-    const ERL_NIF_TERM term = get(key);
-    if (!enif_is_atom(env_, term)) fail(key);
-    atom_buffer buffer;
-    return std::string(atom_text(env_, term, buffer));
-  }
-  [[nodiscard]] pool::isolation kind() const {
-    const std::string name = atom("isolation");
-    if (name == "shared") return pool::isolation::shared;
-    if (name == "subinterpreter") return pool::isolation::subinterpreter;
-    if (name == "process") return pool::isolation::process;
-    fail("isolation");
-  }
-  [[noreturn]] static void fail(std::string_view key) {
-    throw conversion_error(fault::type, "bad pool option: " + std::string(key));
-  }
-
-  ErlNifEnv* env_;
-  ERL_NIF_TERM map_;
 };
 
 }  // namespace erlpy::nif

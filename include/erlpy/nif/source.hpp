@@ -105,9 +105,8 @@ class walker {
       case ERL_NIF_TERM_TYPE_FUN:
         return opaque(term, opaque_kind::fun, to);
       default:
-        break;
+        return opaque(term, opaque_kind::record, to);  // of an OTP later than this header
     }
-    throw conversion_error(fault::type, "no conversion for this kind of term: " + printed(term, 200));
   }
 
  private:

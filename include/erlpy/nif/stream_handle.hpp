@@ -65,7 +65,7 @@ inline resource_ptr<stream_watch> stream_core::watch_owner(ErlNifEnv* env) {
                                                      bytes_view answer) {
   const auto number = etf::integer_value(etf::term(answer));
   if (!number) throw error("a worker process has answered with no stream");
-  auto* const opened = new remote_stream(pool, on, settings, static_cast<std::uint64_t>(*number));
+  auto* const opened = new remote_stream(static_cast<std::uint64_t>(*number), pool, on, settings);
   pool::job_ptr core(opened);
   opened->open(on);
   return make_handle(env, std::move(core), settings.owner);

@@ -34,6 +34,7 @@ struct options {
 enum class worker_state : std::uint8_t { down, starting, idle, busy, stuck };
 
 struct worker_stats {
+  std::uint64_t index = 0;       // from 1
   worker_state state = worker_state::down;
   std::uint64_t queued = 0;      // jobs that wait for this worker and no other
   std::uint64_t calls = 0;       // jobs it has run
@@ -44,12 +45,19 @@ struct worker_stats {
   std::uint64_t busy_us = 0;     // microseconds spent in jobs
 };
 
+// What is in worker_stats too is the sum of its workers' here.
 struct pool_stats {
   std::vector<worker_stats> workers;
-  std::uint64_t queued = 0;      // jobs that wait for any worker
-  std::uint64_t overloads = 0;   // jobs refused because a queue was full
+  std::uint64_t queued = 0;      // and those that wait for any worker
+  std::uint64_t calls = 0;
+  std::uint64_t errors = 0;
   std::uint64_t timeouts = 0;    // jobs given up at their deadline
+  std::uint64_t overloads = 0;   // jobs refused because a queue was full
+  std::uint64_t restarts = 0;
   std::uint64_t abandoned = 0;   // threads given up and still running
+  std::uint64_t objects = 0;
+  std::uint64_t streams = 0;
+  std::uint64_t busy_us = 0;
   bool gil_stalled = false;      // some C code has kept the GIL for longer than `grace`
   bool parallel = false;         // the workers run Python code at the same time
   std::uint64_t leaked_interpreters = 0;  // of this OS process: sub-interpreters that must not be ended

@@ -24,6 +24,7 @@ struct seat {
       return counter.load(std::memory_order_relaxed);
     };
     worker_stats result;
+    result.index = place.index;
     result.state = !thread           ? worker_state::down
                    : !ready          ? worker_state::starting
                    : overdue         ? worker_state::stuck

@@ -101,8 +101,17 @@ class worker_pool : public std::enable_shared_from_this<worker_pool> {
   [[nodiscard]] pool_stats stats() {
     pool_stats result;
     const std::lock_guard lock(mutex_);
-    for (const seat& each : seats_) result.workers.push_back(each.stats(jobs_));
     result.queued = jobs_.queued(mailbox::any);
+    for (const seat& each : seats_) {
+      const worker_stats& one = result.workers.emplace_back(each.stats(jobs_));
+      result.queued += one.queued;
+      result.calls += one.calls;
+      result.errors += one.errors;
+      result.restarts += one.restarts;
+      result.objects += one.objects;
+      result.streams += one.streams;
+      result.busy_us += one.busy_us;
+    }
     result.overloads = jobs_.overloads();
     result.timeouts = timeouts_.load(std::memory_order_relaxed);
     add_stats(result);

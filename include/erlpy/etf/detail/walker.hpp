@@ -25,10 +25,6 @@ namespace erlpy::etf::detail {
 // One walk. `owner`, if given, owns the bytes that `in` reads. The functions for containers are kept
 // out of line: what they need on the stack would else be paid by every level of nesting.
 class walker {
-  // The data model has no names for these two, and nobody asks for more than whether it is a pid.
-  static constexpr opaque_kind record_kind = opaque_kind::fun;
-  static constexpr opaque_kind local_kind = opaque_kind::reference;
-
  public:
   walker(reader in, const walk_limits& limits, const shared_bytes_ptr& owner, bytes_form form) noexcept
       : in_(in), guard_(limits), owner_(owner), form_(form) {}
@@ -67,8 +63,8 @@ class walker {
       case tag::newer_reference: return opaque(to, opaque_kind::reference, begin);
       case tag::new_fun:
       case tag::export_fun: return opaque(to, opaque_kind::fun, begin);
-      case tag::native_record: return opaque(to, record_kind, begin);
-      case tag::local: return opaque(to, local_kind, begin);
+      case tag::native_record: return opaque(to, opaque_kind::record, begin);
+      case tag::local: return opaque(to, opaque_kind::local, begin);
       default: break;
     }
     in_.rewind(begin);

@@ -53,7 +53,8 @@ class record_classes {
     ref made;
   };
 
-  [[nodiscard]] ref find(record_style style, std::string_view name, std::span<const std::string_view> fields) {
+  [[nodiscard]] ref find(record_style style, std::string_view name,
+                         std::span<const std::string_view> fields) {
     const std::lock_guard lock(mutex_);
     return find_locked(style, name, fields);
   }
@@ -88,8 +89,7 @@ class record_classes {
 [[nodiscard]] inline ref make_instance(record_style style, const ref& made, const ref& fields) {
   if (style == record_style::dataclass) return checked(PyObject_CallObject(made.get(), fields.get()));
   const ref arguments = checked(PyTuple_Pack(1, fields.get()));
-  return checked(
-      PyTuple_Type.tp_new(reinterpret_cast<PyTypeObject*>(made.get()), arguments.get(), nullptr));
+  return checked(PyTuple_Type.tp_new(reinterpret_cast<PyTypeObject*>(made.get()), arguments.get(), nullptr));
 }
 
 }  // namespace erlpy::python::detail
