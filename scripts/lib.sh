@@ -52,6 +52,19 @@ jobs_count() {
   if [ "$memory" -lt "$processors" ]; then echo "$memory"; else echo "$processors"; fi
 }
 
+# Another Python of Debian's besides its own, with headers: its path. Nothing if there is none.
+find_other_python() {
+  local python own
+  own=$(readlink -f /usr/bin/python3 2>/dev/null || true)
+  for python in /usr/bin/python3.*; do
+    if [[ $python =~ ^/usr/bin/python3\.[0-9]+$ ]] && [ "$python" != "$own" ] &&
+      [ -e "/usr/include/${python##*/}/Python.h" ]; then
+      echo "$python"
+      return
+    fi
+  done
+}
+
 # The clang that tests use, a command: version 19, else the newest one after it. Nothing if there is none, or none
 # that has its run-time libraries, which sanitizers and fuzzers need.
 find_clang() {
