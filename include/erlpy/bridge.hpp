@@ -154,13 +154,13 @@ class bridge {
       case operation::call: {
         const python::ref function = resolve();
         const python::ref arguments = take_arguments();
-        const python::ref keywords = take(asked_.keywords);
+        const python::ref keywords = take_names();
         format_.begin_answer();
         return python::call(function.get(), arguments.get(), keywords.get());
       }
       case operation::eval: {
         const python::ref code = python::make_str(format_.text(asked_.code));
-        const python::ref locals = take(asked_.keywords);
+        const python::ref locals = take_names();
         format_.begin_answer();
         return python::eval_code(home, on_.name_space(), code.get(), locals.get());
       }
@@ -202,7 +202,7 @@ class bridge {
     const python::ref function = resolve();
     const python::ref each = take_arguments();
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(each.get()); ++i)
-      PyObject_GC_UnTrack(PyList_GET_ITEM(each.get(), i));
+      hide(PyList_GET_ITEM(each.get(), i));
     format_.begin_answer();
     const Py_ssize_t count = PyList_GET_SIZE(each.get());
     auto& to = format_.sink();
@@ -252,11 +252,24 @@ class bridge {
     return transcode(format_.source(from, limits), into_);
   }
 
+  // Keyword arguments, or the variables of an expression.
+  [[nodiscard]] python::ref take_names() {
+    python::ref names = take(asked_.keywords);
+    if (!PyDict_CheckExact(names.get()))
+      throw conversion_error(fault::type, "keyword arguments and variables must be a map");
+    return names;
+  }
+
+  static void hide(PyObject* arguments) {
+    if (!PyList_CheckExact(arguments)) throw conversion_error(fault::type, "the arguments must be a list");
+    PyObject_GC_UnTrack(arguments);
+  }
+
   // A list that is ours alone: hidden from the garbage collector, so that no code that it calls can find
   // and change it.
   [[nodiscard]] python::ref take_arguments() {
     python::ref list = take(asked_.arguments);
-    PyObject_GC_UnTrack(list.get());
+    hide(list.get());
     return list;
   }
 

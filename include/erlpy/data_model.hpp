@@ -327,6 +327,14 @@ static_assert(sink<archetype_sink>);
 
 }  // namespace detail
 
+// Whether what only some worlds have (complex numbers, instances of classes) may be told to this sink, whose type
+// has a function for it: one that writes for another end has to know that that end understands it.
+template <class S>
+[[nodiscard]] bool tells_exactly(const S& to) noexcept {
+  if constexpr (requires { { to.exact() } -> std::same_as<bool>; }) return to.exact();
+  return true;
+}
+
 // A source: one value, and `walk(sink)`, which reports it and returns what the sink built.
 template <class S>
 concept source = requires(S& s, detail::archetype_sink& k) {

@@ -166,8 +166,11 @@ class running_pool {
 // host/arguments.hpp. kwarg("name", value), or "name"_kw = value, is a keyword argument.
 class caller {
  public:
-  // The same pool, called in this way.
-  [[nodiscard]] caller with(call_options options) const { return {pool_, options}; }
+  // The same pool, called in this way; a session keeps its worker, unless `options` name another.
+  [[nodiscard]] caller with(call_options options) const {
+    if (options.worker == 0) options.worker = options_.worker;
+    return {pool_, options};
+  }
   // The same, always with one worker, and so with a namespace of its own: each session gets the next one in turn.
   [[nodiscard]] caller session() const {
     call_options options = options_;

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <complex>
 #include <map>
+#include <limits>
 #include <optional>
 #include <set>
 #include <string>
@@ -82,6 +83,11 @@ TEST_CASE("values of all kinds go in and come back the same") {
     CHECK(same(std::variant<int, std::string>(3)));
     CHECK(same(std::vector<std::optional<std::pair<int, std::string>>>{{}, {{1, "x"}}}));
     CHECK(same(std::set<int>{3, 1, 2}));
+    CHECK(same(std::complex<double>{1.5, -2}));
+    CHECK(same(std::complex<double>{std::numeric_limits<double>::infinity(), 0}));
+    CHECK(pool.call<std::complex<double>>("cmath", "sqrt", -4).get() == std::complex<double>(0, 2));
+    CHECK(pool.eval<std::string>("type(v[0]).__name__", kwarg("v", std::vector{std::complex<double>{1, 2}})).get() ==
+          "complex");
   }
 }
 
@@ -131,6 +137,11 @@ TEST_CASE("a call that is given up lends until its worker has let go") {
     CHECK(failure([&] { return pool.call<int>("__main__", "slow", std::span<const std::byte>(mine)).get(50ms); }) ==
           "call_error: timeout");
   }
+  {
+    const std::vector<int> mine(1000, 9);
+    CHECK(pool.call<int>("__main__", "slow", std::cref(mine)).get() == 9);
+    CHECK(pool.call<int>("__main__", "slow", kwarg("v", std::cref(mine))).get() == 9);
+  }
   CHECK(std::chrono::steady_clock::now() - start >= 350ms);
 }
 
@@ -143,6 +154,14 @@ TEST_CASE("aggregates cross without registration, and a mismatch names its place
     const auto back = pool.eval<row>("r", kwarg("r", made)).get();
     CHECK(back.name == "ada");
     CHECK(back.tags == std::vector<int>{1, 2});
+
+    CHECK(pool.eval<std::string>("repr(r)", kwarg("r", erlpy::as_namedtuple(made))).get() ==
+          "row(name='ada', score=9.5, tags=[1, 2])");
+    CHECK(pool.eval<bool>("__import__('dataclasses').is_dataclass(r) and r.tags == [1, 2]",
+                          kwarg("r", erlpy::as_dataclass(made))).get());
+    CHECK(pool.eval<row>("r", kwarg("r", erlpy::as_dataclass(made))).get().score == 9.5);
+    CHECK(pool.eval<std::string>("repr(r)", kwarg("r", erlpy::as_record(made))).get() ==
+          "('row', 'ada', 9.5, [1, 2])");
 
     pool.exec("import dataclasses, collections\n"
               "@dataclasses.dataclass\nclass Row:\n    name: str\n    score: float\n    tags: list\n"
@@ -285,6 +304,8 @@ TEST_CASE("each session has a namespace of its own") {
   other.exec("x = 2").get();
   CHECK(one.eval<int>("x").get() == 1);
   CHECK(other.eval<int>("x").get() == 2);
+  CHECK(one.with({.timeout = 10s}).eval<int>("x").get() == 1);
+  CHECK(one.with({.worker = 2}).eval<int>("x").get() == other.with({.worker = 2}).eval<int>("x").get());
   CHECK(failure([&] { return pool.with({.worker = 3}).eval<int>("1").get(); }) ==
         "error: there is no worker 3: the pool has 2");
 }

@@ -222,7 +222,7 @@ struct caster<T> {
       (on.entry(out, detail::field_key{names[I]}, boost::pfr::get<I>(value)), ...);
     }
     (std::make_index_sequence<detail::field_count<T>>{});
-    return out.finish();
+    return detail::finish_distinct(out);
   }
 
   using sink = detail::struct_sink<T>;

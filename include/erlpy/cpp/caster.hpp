@@ -136,6 +136,17 @@ struct with_sink<true, Sink> {
   using sink = Sink;
 };
 
+// Ends a map whose keys are known to be different in every world: all texts, say, or all integers.
+// Builders that would look for equal ones may have `finish_distinct()`, which does not.
+template <class Builder>
+auto finish_distinct(Builder& to) {
+  if constexpr (requires { to.finish_distinct(); }) {
+    return to.finish_distinct();
+  } else {
+    return to.finish();
+  }
+}
+
 // Reports the elements of a range. Out of line: nesting can be deep, and only what nests shall cost stack.
 template <class Range, class Builder>
 [[gnu::noinline]] auto walk_all(const Range& range, Builder to, walking& on) {

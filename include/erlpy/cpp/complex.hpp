@@ -1,5 +1,5 @@
-// std::complex: a complex in a Python of this process; elsewhere, where there is no such number, the tuple
-// of its real and its imaginary part. All of these are taken, and so is a real number.
+// std::complex: a complex in Python; elsewhere, where there is no such number, the tuple of its real and its
+// imaginary part. All of these are taken, and so is a real number.
 #ifndef ERLPY_CPP_COMPLEX_HPP
 #define ERLPY_CPP_COMPLEX_HPP
 
@@ -26,10 +26,10 @@ struct caster<std::complex<T>> {
   template <class To>
   static typename To::value_type walk(const number& value, To& to, walking& on) {
     if constexpr (requires { to.complex(0.0, 0.0); }) {
-      return to.complex(static_cast<double>(value.real()), static_cast<double>(value.imag()));
-    } else {
-      return on.value(parts(value.real(), value.imag()), to);
+      if (tells_exactly(to))
+        return to.complex(static_cast<double>(value.real()), static_cast<double>(value.imag()));
     }
+    return on.value(parts(value.real(), value.imag()), to);
   }
 
   struct sink : refusing<sink, number> {

@@ -74,10 +74,19 @@ inline constexpr bool default_missing_fields = false;
 
 namespace cpp::detail {
 
+template <std::size_t N>
+[[nodiscard]] constexpr bool all_different(const std::array<std::string_view, N>& names) noexcept {
+  for (std::size_t i = 0; i < N; ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (names[i] == names[j]) return false;
+  return true;
+}
+
 template <class T>
 [[nodiscard]] constexpr const std::array<std::string_view, field_count<T>>& names_of() noexcept {
   static_assert(std::size(field_names<T>::value) == field_count<T>,
                 "erlpy::field_names of this struct has not as many names as the struct has fields");
+  static_assert(all_different(field_names<T>::value), "two fields of this struct have one name");
   return field_names<T>::value;
 }
 

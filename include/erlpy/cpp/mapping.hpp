@@ -87,7 +87,11 @@ struct map_caster
     const walk_guard::level inside = on.enter();
     auto out = to.map(map.size());
     for (const auto& [key, value] : map) on.entry(out, key, value);
-    return out.finish();
+    if constexpr (std::same_as<typename Map::key_type, std::string>) {
+      return finish_distinct(out);
+    } else {
+      return out.finish();
+    }
   }
 };
 

@@ -49,8 +49,9 @@ class mismatch : public conversion_error {
 namespace detail {
 
 // Runs an action; a mismatch in it is inside the place that `step()` (-> std::string) names.
+// (A part of each loop over elements: as a call of its own it would cost more than most elements.)
 template <class Action, class Step>
-decltype(auto) at_place(Action&& action, Step&& step) {
+[[gnu::always_inline]] inline decltype(auto) at_place(Action&& action, Step&& step) {
   try {
     return std::forward<Action>(action)();
   } catch (mismatch& wrong) {

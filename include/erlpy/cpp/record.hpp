@@ -80,11 +80,11 @@ struct caster<namedtuple<T>> {
   template <class To>
   static typename To::value_type walk(const namedtuple<T>& instance, To& to, walking& on) {
     if constexpr (detail::makes_namedtuples<To>) {
-      return detail::walk_instance(instance.value,
-                                   to.namedtuple(detail::type_name<T>(), detail::names_of<T>()), on);
-    } else {
-      return on.value(instance.value, to);
+      if (tells_exactly(to))
+        return detail::walk_instance(instance.value,
+                                     to.namedtuple(detail::type_name<T>(), detail::names_of<T>()), on);
     }
+    return on.value(instance.value, to);
   }
 };
 
@@ -93,11 +93,11 @@ struct caster<dataclass<T>> {
   template <class To>
   static typename To::value_type walk(const dataclass<T>& instance, To& to, walking& on) {
     if constexpr (detail::makes_dataclasses<To>) {
-      return detail::walk_instance(instance.value,
-                                   to.dataclass(detail::type_name<T>(), detail::names_of<T>()), on);
-    } else {
-      return on.value(instance.value, to);
+      if (tells_exactly(to))
+        return detail::walk_instance(instance.value,
+                                     to.dataclass(detail::type_name<T>(), detail::names_of<T>()), on);
     }
+    return on.value(instance.value, to);
   }
 };
 

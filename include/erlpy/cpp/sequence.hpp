@@ -23,10 +23,12 @@
 #include <type_traits>
 #include <unordered_set>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <erlpy/cpp/caster.hpp>
 #include <erlpy/cpp/refusing.hpp>
+#include <erlpy/cpp/text.hpp>
 
 namespace erlpy::cpp {
 
@@ -37,7 +39,7 @@ namespace detail {
 template <class T>
 [[nodiscard]] constexpr std::size_t reserved(std::size_t announced) noexcept {
   if constexpr (std::is_arithmetic_v<T>) return announced;
-  return std::min(announced, 1 + 4096 / sizeof(T));
+  return std::min(announced, 1 + (std::size_t{1} << 20U) / sizeof(T));
 }
 
 // What numpy calls an item of this type on this machine.
@@ -62,6 +64,27 @@ requires(std::is_arithmetic_v<T>) [[nodiscard]] constexpr std::array<char, 3> ty
   return out += shape.size() == 1 ? ",)" : ")";
 }
 
+// A string that is put at the end of a container where it will stay.
+template <class Strings>
+class string_adding_sink : public refusing<string_adding_sink<Strings>, std::monostate> {
+ public:
+  explicit string_adding_sink(Strings& to) noexcept : to_(to) {}
+  [[nodiscard]] static std::string expected() { return cpp::sink<std::string>::expected(); }
+
+  std::monostate text(std::string_view text) const {
+    to_.emplace_back(text);
+    return {};
+  }
+  std::monostate atom(std::string_view name) const { return text(name); }
+  std::monostate binary(bytes_view data) const {
+    cpp::sink<std::string>::check(data);
+    return text(as_text(data));
+  }
+
+ private:
+  Strings& to_;
+};
+
 // Elements pushed to the end of a container.
 template <class Container>
 class appending_builder {
@@ -69,22 +92,48 @@ class appending_builder {
   using element_type = typename Container::value_type;
 
   explicit appending_builder(std::size_t announced) {
-    if constexpr (requires { built_.reserve(announced); }) built_.reserve(reserved<element_type>(announced));
+    if constexpr (in_place)
+      built_.resize(announced);
+    else if constexpr (requires { built_.reserve(announced); })
+      built_.reserve(reserved<element_type>(announced));
   }
 
   template <class Walk>
   void element(Walk&& walk) {
     at_place(
         [&] {
-          cpp::sink<element_type> to;
-          built_.push_back(walk(to));
+          if constexpr (std::same_as<element_type, std::string>) {
+            string_adding_sink<Container> to(built_);
+            walk(to);
+          } else {
+            cpp::sink<element_type> to;
+            if constexpr (in_place)
+              put(walk(to));
+            else
+              built_.push_back(walk(to));
+          }
         },
-        [&] { return index_step(built_.size()); });
+        [&] { return index_step(next_); });
+    ++next_;
   }
-  Container finish() { return std::move(built_); }
+  Container finish() {
+    if constexpr (in_place) built_.resize(next_);
+    return std::move(built_);
+  }
 
  private:
+  static constexpr bool in_place = std::same_as<Container, std::vector<element_type>> &&
+                                   std::is_arithmetic_v<element_type> && !std::same_as<element_type, bool>;
+
+  void put(element_type number) {
+    if (next_ < built_.size()) [[likely]]
+      built_[next_] = number;
+    else
+      built_.push_back(number);
+  }
+
   Container built_;
+  std::size_t next_ = 0;
 };
 
 // Elements of a set; equal ones are an error.
@@ -143,6 +192,7 @@ struct sequence_sink : refusing<sequence_sink<Container>, Container> {
       std::same_as<Container, std::vector<item>> && std::is_arithmetic_v<item> && !std::same_as<item, bool>;
   static constexpr kinds exact = kind::list;
   static constexpr kinds also = kind::tuple | kind::set | (takes_arrays ? kinds(kind::ndarray) : kinds());
+  static constexpr bool refuses_improper_lists = true;
   [[nodiscard]] static std::string expected() { return "list"; }
 
   appending_builder<Container> list(std::size_t size) const { return appending_builder<Container>(size); }
@@ -186,6 +236,7 @@ template <class Container>
 struct set_sink : refusing<set_sink<Container>, Container> {
   static constexpr kinds exact = kind::set;
   static constexpr kinds also = kind::list | kind::tuple;
+  static constexpr bool refuses_improper_lists = true;
   [[nodiscard]] static std::string expected() { return "set"; }
 
   inserting_builder<Container> list(std::size_t) const { return {}; }
@@ -197,6 +248,7 @@ template <class T, std::size_t N>
 struct array_sink : refusing<array_sink<T, N>, std::array<T, N>> {
   static constexpr kinds exact = kind::list;
   static constexpr kinds also = kind::tuple;
+  static constexpr bool refuses_improper_lists = true;
   [[nodiscard]] static std::string expected() { return "list of " + std::to_string(N); }
 
   array_builder<T, N> list(std::size_t size) const { return of("list", size); }

@@ -85,8 +85,12 @@ struct caster<std::string> {
     std::string text(std::string_view text) const { return std::string(text); }
     std::string atom(std::string_view name) const { return std::string(name); }
     std::string binary(bytes_view data) const {
-      if (!erlpy::detail::is_valid_utf8(as_text(data))) refuse("binary that is not UTF-8");
+      check(data);
       return std::string(as_text(data));
+    }
+    // Throws for a binary that is no text.
+    static void check(bytes_view data) {
+      if (!erlpy::detail::is_valid_utf8(as_text(data))) refuse("binary that is not UTF-8");
     }
   };
 };

@@ -22,7 +22,8 @@
 
 namespace erlpy::etf {
 
-// After an exception the buffer holds the beginning of a term: `discard()` cuts it off.
+// The buffer has all of a term as soon as that is complete, and perhaps less of one that is not yet. After an
+// exception it holds the beginning of a term: `discard()` cuts it off.
 class sink {
  public:
   // What was written; `begin` is where, in the buffer.
@@ -32,6 +33,7 @@ class sink {
   class sequence;
   class ordered_set;
   class mapping;
+  class under_construction;
 
   static constexpr bool erlang_terms = true;
 
@@ -46,7 +48,10 @@ class sink {
   sink& operator=(const sink&) = delete;
 
   // Appends the version byte, 131, that a term begins with outside the distribution protocol.
-  void write_version() { out_.u8(131); }
+  void write_version() {
+    out_.u8(131);
+    if (open_ == 0) out_.flush();
+  }
   // The own buffer with what was written, version byte first. Not for a sink into a given buffer, whose
   // owner has it already. The sink is done with.
   [[nodiscard]] byte_buffer take() noexcept { return std::move(own_); }
@@ -118,6 +123,18 @@ class sink {
     return wrote([&] { out_.object(object); });
   }
 
+  // What the other end has to know of: only where exact() says so.
+  [[nodiscard]] bool exact() const noexcept { return form_ == bytes_form::tagged; }
+  value_type complex(double real, double imaginary) {
+    return wrote([&] {
+      out_.tuple_head(2);
+      out_.atom(crossing::complex_tag);
+      out_.complex(real, imaginary);
+    });
+  }
+  sequence namedtuple(std::string_view name, std::span<const std::string_view> fields);
+  sequence dataclass(std::string_view name, std::span<const std::string_view> fields);
+
   sequence list(std::size_t n);
   sequence tuple(std::size_t n);
   // The elements may come in any order; they are in Erlang's term order after finish().
@@ -129,8 +146,11 @@ class sink {
   value_type wrote(Write&& write) {
     const value_type value{out_.size()};
     std::forward<Write>(write)();
+    if (open_ == 0) out_.flush();
     return value;
   }
+
+  sequence instance(std::string_view tag, std::string_view name, std::span<const std::string_view> fields);
 
   void tag_as(std::string_view tag) {
     if (form_ == bytes_form::plain) return;
@@ -141,8 +161,29 @@ class sink {
   byte_buffer own_;
   detail::writer out_;
   std::size_t start_;
+  std::size_t open_ = 0;  // containers under construction
   detail::entries entries_;
   bytes_form form_ = bytes_form::plain;
+};
+
+// Held by each builder until its container is complete, or given up.
+class sink::under_construction {
+ public:
+  explicit under_construction(sink& to) noexcept : to_(to) { ++to_.open_; }
+  under_construction(under_construction&& other) noexcept
+      : to_(other.to_), done_(std::exchange(other.done_, true)) {}
+  under_construction& operator=(under_construction&&) = delete;
+  ~under_construction() {
+    if (!done_ && --to_.open_ == 0) to_.out_.drop();
+  }
+  void complete() {
+    done_ = true;
+    if (--to_.open_ == 0) to_.out_.flush();
+  }
+
+ private:
+  sink& to_;
+  bool done_ = false;
 };
 
 // finish() of each builder throws conversion_error (value) if not as many elements were pushed as were
@@ -154,15 +195,17 @@ class sink::sequence {
   value_type finish() {
     if (left_ != 0) detail::wrong_count();
     if (close_) to_.out_.u8(static_cast<std::uint8_t>(tag::nil));
+    work_.complete();
     return value_;
   }
 
  private:
   friend class sink;
   sequence(sink& to, value_type value, std::size_t n, bool close) noexcept
-      : to_(to), value_(value), left_(n), close_(close) {}
+      : to_(to), work_(to), value_(value), left_(n), close_(close) {}
 
   sink& to_;
+  under_construction work_;
   value_type value_;
   std::size_t left_;
   bool close_;
@@ -179,15 +222,17 @@ class sink::ordered_set {
     if (left_ != 0) detail::wrong_count();
     to_.entries_.sort_set(first_, to_.out_.buffer());
     if (close_) to_.out_.u8(static_cast<std::uint8_t>(tag::nil));
+    work_.complete();
     return value_;
   }
 
  private:
   friend class sink;
   ordered_set(sink& to, value_type value, std::size_t n) noexcept
-      : to_(to), value_(value), left_(n), first_(to.entries_.size()), close_(n != 0) {}
+      : to_(to), work_(to), value_(value), left_(n), first_(to.entries_.size()), close_(n != 0) {}
 
   sink& to_;
+  under_construction work_;
   value_type value_;
   std::size_t left_;
   std::size_t first_;
@@ -205,15 +250,24 @@ class sink::mapping {
   value_type finish() {
     if (left_ != 0) detail::wrong_count();
     to_.entries_.check_keys(first_, to_.out_.buffer());
+    work_.complete();
+    return value_;
+  }
+  // The same for keys that the source knows to be different in Erlang.
+  value_type finish_distinct() {
+    if (left_ != 0) detail::wrong_count();
+    to_.entries_.forget(first_);
+    work_.complete();
     return value_;
   }
 
  private:
   friend class sink;
   mapping(sink& to, value_type value, std::size_t n) noexcept
-      : to_(to), value_(value), left_(n), first_(to.entries_.size()) {}
+      : to_(to), work_(to), value_(value), left_(n), first_(to.entries_.size()) {}
 
   sink& to_;
+  under_construction work_;
   value_type value_;
   std::size_t left_;
   std::size_t first_;
@@ -226,6 +280,24 @@ inline sink::sequence sink::list(std::size_t n) {
 inline sink::sequence sink::tuple(std::size_t n) {
   const value_type value = wrote([&] { out_.tuple_head(n); });
   return {*this, value, n, false};
+}
+inline sink::sequence sink::instance(std::string_view tag, std::string_view name,
+                                     std::span<const std::string_view> fields) {
+  const value_type value = wrote([&] {
+    out_.tuple_head(4);
+    out_.atom(tag);
+    out_.binary(as_bytes(name));
+    out_.tuple_head(fields.size());
+    for (const std::string_view each : fields) out_.binary(as_bytes(each));
+    out_.tuple_head(fields.size());
+  });
+  return {*this, value, fields.size(), false};
+}
+inline sink::sequence sink::namedtuple(std::string_view name, std::span<const std::string_view> fields) {
+  return instance(crossing::namedtuple_tag, name, fields);
+}
+inline sink::sequence sink::dataclass(std::string_view name, std::span<const std::string_view> fields) {
+  return instance(crossing::dataclass_tag, name, fields);
 }
 inline sink::ordered_set sink::set(std::size_t n) {
   const value_type value = wrote([&] { out_.list_head(n); });

@@ -39,8 +39,9 @@ class source {
     base_ = 0;
   }
 
-  explicit source(term t, walk_limits limits = {}, shared_bytes_ptr owner = nullptr)
-      : payload_(t.bytes()), limits_(limits), owner_(std::move(owner)) {}
+  explicit source(term t, walk_limits limits = {}, shared_bytes_ptr owner = nullptr,
+                  bytes_form form = bytes_form::plain)
+      : payload_(t.bytes()), limits_(limits), owner_(std::move(owner)), form_(form) {}
 
   // Reports the term and returns what the sink built; may be called any number of times. Throws
   // conversion_error, `value` for bytes that are not exactly one term (places in a compressed term are

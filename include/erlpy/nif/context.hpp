@@ -8,6 +8,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <string_view>
 #include <vector>
 
 #include <erlpy/data_model.hpp>
@@ -52,6 +54,41 @@ struct source_context {
   [[nodiscard]] bool resolve(ErlNifEnv* env, ERL_NIF_TERM ref, object_ref& object) const {
     return objects != nullptr && objects->resolve(env, ref, object);
   }
+};
+
+// Atoms by their text: to make one, the VM looks it up under a lock. 256 entries of 48 bytes, each with the
+// atom that was seen there last, as atoms stay what they are.
+class made_atoms {
+ public:
+  // The atom of this text, which `make()` makes if it is not here.
+  template <class Make>
+  [[nodiscard]] ERL_NIF_TERM get(std::string_view utf8, Make&& make) {
+    if (utf8.empty() || utf8.size() > longest) return make();
+    entry& slot = entries_[index(utf8)];
+    if (slot.size != utf8.size() || std::memcmp(slot.text.data(), utf8.data(), utf8.size()) != 0) {
+      slot.size = 0;
+      slot.term = make();
+      std::memcpy(slot.text.data(), utf8.data(), utf8.size());
+      slot.size = utf8.size();
+    }
+    return slot.term;
+  }
+
+ private:
+  static constexpr std::size_t longest = 32;
+  struct entry {
+    std::size_t size = 0;
+    ERL_NIF_TERM term = 0;
+    std::array<char, longest> text;
+  };
+
+  [[nodiscard]] static std::size_t index(std::string_view text) noexcept {
+    std::uint64_t word = 0;
+    for (const char each : text) word = (word << 5U) + (word >> 59U) + static_cast<unsigned char>(each);
+    return static_cast<std::size_t>((word * 0x9E3779B97F4A7C15ULL) >> 56U);
+  }
+
+  std::array<entry, 256> entries_{};
 };
 
 // What a nif::sink needs besides its environment: one for each thread that builds terms, kept from
@@ -100,6 +137,7 @@ class sink_context {
   std::vector<ERL_NIF_TERM> values_;
   byte_buffer external_;
   std::array<cached, cache_size> cache_{};
+  made_atoms made_atoms_;
   std::uint64_t conversions_ = 0;
 };
 

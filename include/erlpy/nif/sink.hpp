@@ -76,7 +76,9 @@ class sink {
     return value > 0 ? context_.names.infinity : context_.names.neg_infinity;
   }
 
-  [[nodiscard]] value_type atom(std::string_view utf8) { return make_atom(env_, utf8); }
+  [[nodiscard]] value_type atom(std::string_view utf8) {
+    return context_.made_atoms_.get(utf8, [&] { return make_atom(env_, utf8); });
+  }
   [[nodiscard]] value_type text(std::string_view utf8) { return bytes(as_bytes(utf8)); }
   [[nodiscard]] value_type binary(bytes_view content) { return bytes(content); }
 

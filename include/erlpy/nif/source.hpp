@@ -13,6 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string>
@@ -79,6 +80,9 @@ class walker {
     } else if (guess == ERL_NIF_TERM_TYPE_BITSTRING) {
       ErlNifBinary binary;
       if (enif_inspect_binary(env_, term, &binary)) return to.binary(view_of(binary));
+    } else if (guess == ERL_NIF_TERM_TYPE_LIST) {
+      unsigned length;
+      if (enif_get_list_length(env_, term, &length)) return proper_list(term, length, to);
     }
     guess = enif_term_type(env_, term);
     switch (guess) {
@@ -135,9 +139,14 @@ class walker {
   }
 
   template <class To>
-  [[gnu::noinline]] built<To> list(ERL_NIF_TERM term, To& to) {
+  built<To> list(ERL_NIF_TERM term, To& to) {
     unsigned length;
     if (!enif_get_list_length(env_, term, &length)) return opaque(term, opaque_kind::improper_list, to);
+    return proper_list(term, length, to);
+  }
+
+  template <class To>
+  [[gnu::noinline]] built<To> proper_list(ERL_NIF_TERM term, unsigned length, To& to) {
     const walk_guard::level inside(guard_);
     auto builder = to.list(length);
     ErlNifTermType guess = ERL_NIF_TERM_TYPE_INTEGER;
@@ -154,8 +163,10 @@ class walker {
     auto builder = to.map(size);
     map_pass pass(env_, term);
     ErlNifTermType key_guess = ERL_NIF_TERM_TYPE_BITSTRING;
-    ErlNifTermType value_guess = ERL_NIF_TERM_TYPE_INTEGER;
+    ErlNifTermType other_guess = ERL_NIF_TERM_TYPE_INTEGER;
+    std::size_t place = 0;
     for (ERL_NIF_TERM key, mapped; pass.pair(key, mapped); pass.next()) {
+      ErlNifTermType& value_guess = place < field_guesses_.size() ? field_guesses_[place++] : other_guess;
       push_entry(
           builder, [&](auto& child) { return value(key, child, key_guess); },
           [&](auto& child) { return value(mapped, child, value_guess); });
@@ -215,8 +226,17 @@ class walker {
 
   template <class To>
   [[gnu::noinline]] built<To> atom_by_text(ERL_NIF_TERM term, To& to) {
+    const auto place = static_cast<std::size_t>(term >> 6U) % seen_atoms_.size();
+    short_text& kept = atom_texts_[place];
+    if (seen_atoms_[place] == term) return to.atom({kept.text.data(), kept.size});
     atom_buffer buffer;
-    return to.atom(atom_text(env_, term, buffer));
+    const std::string_view text = atom_text(env_, term, buffer);
+    if (text.size() <= kept.text.size()) {
+      seen_atoms_[place] = term;
+      kept.size = text.size();
+      std::memcpy(kept.text.data(), text.data(), text.size());
+    }
+    return to.atom(text);
   }
 
   // Past 64 bits the digits are to be had in the external form alone: 110, a one-byte count, or 111,
@@ -306,6 +326,20 @@ class walker {
   ErlNifEnv* env_;
   const source_context& context_;
   walk_guard guard_;
+  // Atoms of short texts seen in this walk: the keys of records are few.
+  struct short_text {
+    std::size_t size;
+    std::array<char, 24> text;
+  };
+  std::array<ERL_NIF_TERM, 16> seen_atoms_{};
+  std::array<short_text, 16> atom_texts_;
+  // Maps that are records of one kind: what the first values of the last one were.
+  std::array<ErlNifTermType, 8> field_guesses_ = every_integer();
+  [[nodiscard]] static std::array<ErlNifTermType, 8> every_integer() noexcept {
+    std::array<ErlNifTermType, 8> all;
+    all.fill(ERL_NIF_TERM_TYPE_INTEGER);
+    return all;
+  }
 };
 
 }  // namespace detail

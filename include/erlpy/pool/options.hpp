@@ -23,10 +23,10 @@ struct options {
   std::size_t max_abandoned = 4;            // threads given up and still running, in the whole pool
   std::size_t stack_size = 64U << 20U;      // bytes of address space, of a worker's thread
   std::size_t max_depth = 10'000;           // nesting of a value that is converted
-  std::string python;                       // the interpreter asked for; empty: whichever runs
-  std::string default_python;               // the one to start where none was asked for
-  std::vector<std::string> python_path;     // put in front of sys.path
-  std::string preload;                      // statements that every worker runs as it starts
+  std::string python = {};                  // the interpreter asked for; empty: whichever runs
+  std::string default_python = {};          // the one to start where none was asked for
+  std::vector<std::string> python_path = {};  // put in front of sys.path
+  std::string preload = {};                 // statements that every worker runs as it starts
   std::uint64_t object_owner = 0;           // of the only worker's object table; 0: a new one
   std::uint64_t memory_limit = 0;           // bytes resident, of a worker process; 0: no limit
 };

@@ -48,7 +48,7 @@ class format {
   }
 
   [[nodiscard]] etf::source source(const term& from, walk_limits limits) const {
-    return etf::source(from, limits, owner_);
+    return etf::source(from, limits, owner_, form_);
   }
 
   // What was written of an answer before is gone.

@@ -102,7 +102,7 @@ class source {
   void check_cycle(const enclosing& here) {
     if (here.depth <= limits_.max_depth) {
       const auto power = static_cast<std::size_t>(std::bit_width(here.depth)) - 1;
-      if (std::has_single_bit(here.depth)) {
+      if ((here.depth & (here.depth - 1)) == 0) {  // has_single_bit() would be a call where there is no popcnt
         landmarks_[power] = here.container;
       } else if (landmarks_[power] == here.container) {
         throw conversion_error(fault::value, "structure contains itself");
@@ -129,6 +129,19 @@ class source {
     return other(object, to, outer);
   }
 
+  // As value(), for an object that its owner may let go of as soon as other code runs: numbers have been read
+  // by then, what else it is is held.
+  template <class To>
+  typename To::value_type borrowed(PyObject* object, To& to, const enclosing* outer) {
+    std::int64_t small = 0;
+    if (Py_TYPE(object) == &PyLong_Type && compat::small_int(object, small)) return to.integer(small);
+    if (Py_TYPE(object) == &PyFloat_Type) return to.real(PyFloat_AS_DOUBLE(object));
+    const ref held = ref::borrow(object);
+    if (Py_TYPE(object) == &PyUnicode_Type && PyUnicode_IS_COMPACT_ASCII(object))
+      return to.text(detail::ascii_of(object));
+    return value(object, to, outer);
+  }
+
   template <class To>
   [[gnu::noinline]] typename To::value_type other(PyObject* object, To& to, const enclosing* outer) {
     const erlang_types& types = context_.home().types();
@@ -148,7 +161,7 @@ class source {
     if (PyAnySet_Check(object)) return set(object, to, outer);
     if (PyBytes_Check(object)) return to.bytes(detail::bytes_of(object));
     if constexpr (detail::takes_complex<To>) {
-      if (PyComplex_Check(object)) return complex(object, to);
+      if (PyComplex_Check(object) && tells_exactly(to)) return complex(object, to);
     }
 
     if (PyGen_CheckExact(object) || PyAsyncGen_CheckExact(object)) return held(object, to, true);
@@ -219,9 +232,9 @@ class source {
     auto out = to.list(static_cast<std::size_t>(size));
     for (Py_ssize_t i = 0; i < size; ++i) {
       guard_.tick();
-      const ref element = ref::steal(compat::list_item(object, i));
-      if (!element) detail::raise_changed("list");
-      push_element(out, [&](auto& child) { return value(element.get(), child, &level.here); });
+      if (i >= PyList_GET_SIZE(object)) detail::raise_changed("list");
+      PyObject* const element = PyList_GET_ITEM(object, i);
+      push_element(out, [&](auto& child) { return borrowed(element, child, &level.here); });
     }
     if (PyList_GET_SIZE(object) != size) detail::raise_changed("list");
     return out.finish();

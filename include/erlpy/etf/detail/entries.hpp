@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include <erlpy/etf/compare.hpp>
 #include <erlpy/etf/detail/hash.hpp>
 #include <erlpy/etf/detail/print.hpp>
+#include <erlpy/etf/tags.hpp>
 #include <erlpy/etf/term.hpp>
 
 namespace erlpy::etf::detail {
@@ -30,6 +32,10 @@ class entries {
 
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
   void clear() noexcept { entries_.clear(); }
+  // Takes off the entries from `first` on.
+  void forget(std::size_t first) noexcept {
+    entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(first), entries_.end());
+  }
   // The term in bytes [begin, end) of the buffer.
   void add(std::size_t begin, std::size_t end) { entries_.push_back({begin, end, 0}); }
 
@@ -37,7 +43,7 @@ class entries {
   // time is that of sorting numbers, whatever the keys are and however their hashes collide.
   void check_keys(std::size_t first, const byte_buffer& out) {
     const std::span<entry> keys = std::span(entries_).subspan(first);
-    if (keys.size() > 1) {
+    if (keys.size() > 1 && !plainly_different(keys, out)) {
       for (entry& key : keys) key.hash = hash_term(key.in(out));
       std::ranges::sort(keys, {}, &entry::hash);
       for (std::size_t i = 0; i < keys.size();) {
@@ -80,6 +86,24 @@ class entries {
       return term(bytes_view(out).subspan(begin, end - begin));
     }
   };
+
+  // A few keys of kinds that are spelled in one way each, and no two spelled alike: what maps mostly have.
+  [[nodiscard]] static bool plainly_different(std::span<const entry> keys, const byte_buffer& out) noexcept {
+    constexpr std::size_t few = 8;
+    if (keys.size() > few) return false;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const entry& key = keys[i];
+      const std::byte* const bytes = out.data() + key.begin;
+      const auto t = static_cast<tag>(*bytes);
+      if (t != tag::binary && t != tag::small_atom_utf8 && t != tag::small_integer && t != tag::integer)
+        return false;
+      const std::size_t size = key.end - key.begin;
+      for (const entry& other : keys.first(i))
+        if (other.end - other.begin == size && std::memcmp(out.data() + other.begin, bytes, size) == 0)
+          return false;
+    }
+    return true;
+  }
 
   void check_identical(std::span<entry> keys, const byte_buffer& out) const {
     std::ranges::sort(keys, [&](const entry& a, const entry& b) {

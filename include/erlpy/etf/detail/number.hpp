@@ -65,6 +65,13 @@ struct number {
   return value;
 }
 
+// A NEW_FLOAT with its tag, which is next.
+[[nodiscard]] inline double read_tagged_float(reader& in) {
+  const double value = std::bit_cast<double>(in.tagged<8>());
+  if (!std::isfinite(value)) fail_at(in.offset() - 8, "a float that is not finite");
+  return value;
+}
+
 // What follows the tag of an old FLOAT: 31 characters of "%.20e", padded with zeros.
 [[nodiscard, gnu::noinline]] inline double read_old_float(reader& in) {
   const std::size_t offset = in.offset();

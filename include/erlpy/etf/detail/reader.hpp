@@ -3,8 +3,10 @@
 #ifndef ERLPY_ETF_DETAIL_READER_HPP
 #define ERLPY_ETF_DETAIL_READER_HPP
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -77,15 +79,57 @@ class reader {
     need(n);
     at_ += n;
   }
+  // Passes a tag and the number of N bytes behind it, which it returns.
+  template <std::size_t N>
+  [[nodiscard]] std::uint64_t tagged() {
+    need(1 + N);
+    const std::uint64_t value = load<N>(at_ + 1);
+    at_ += 1 + N;
+    return value;
+  }
+
+  // Passes terms of the common kinds without parts, `most` of them, up to the first that is of another kind
+  // or cut off. How many it was; of atoms nothing but the size is looked at.
+  [[nodiscard]] std::uint64_t skip_leaves(std::uint64_t most) noexcept {
+    const std::byte* at = at_;
+    std::uint64_t passed = 0;
+    for (; passed < most && at != end_; ++passed) {
+      const auto there = static_cast<std::size_t>(end_ - at);
+      std::size_t size = 0;
+      switch (static_cast<tag>(*at)) {
+        case tag::small_integer: size = 2; break;
+        case tag::integer: size = 5; break;
+        case tag::new_float: size = 9; break;
+        case tag::nil: size = 1; break;
+        case tag::binary:
+          if (there >= 5) size = 5 + static_cast<std::size_t>(load<4>(at + 1));
+          break;
+        case tag::small_atom_utf8:
+          if (there >= 2) size = 2 + std::to_integer<std::size_t>(at[1]);
+          break;
+        default: break;
+      }
+      if (size == 0 || size > there) break;
+      at += size;
+    }
+    at_ = at;
+    return passed;
+  }
 
   [[noreturn]] void fail(std::string_view what) const { fail_at(offset(), what); }
 
  private:
   template <std::size_t N>
+  [[nodiscard]] static std::uint64_t load(const std::byte* from) noexcept {
+    std::uint64_t value = 0;
+    std::memcpy(reinterpret_cast<std::byte*>(&value) + (sizeof value - N), from, N);
+    if constexpr (std::endian::native == std::endian::little) value = __builtin_bswap64(value);
+    return value;
+  }
+  template <std::size_t N>
   std::uint64_t big_endian() {
     need(N);
-    std::uint64_t value = 0;
-    for (std::size_t i = 0; i < N; ++i) value = (value << 8U) | std::to_integer<std::uint64_t>(at_[i]);
+    const std::uint64_t value = load<N>(at_);
     at_ += N;
     return value;
   }

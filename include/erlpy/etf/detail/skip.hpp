@@ -227,24 +227,31 @@ inline void find_improper_lists(reader in, std::vector<std::size_t>& found, std:
     std::uint64_t left;
     std::size_t list;
   };
-  std::vector<frame> open;
+  // The terms that are still to come: of the innermost container, and of those around it.
+  frame inner{1, no_list};
+  std::vector<frame> around;
   const std::size_t before = found.size();
-  do {
+  for (;;) {
+    inner.left -= in.skip_leaves(inner.list == no_list ? inner.left : inner.left - 1);
+    if (inner.left == 1 && inner.list != no_list) {
+      if (in.peek() != tag::nil) found.push_back(inner.list);
+      inner.list = no_list;
+      continue;
+    }
+    if (inner.left == 0) {
+      if (around.empty()) break;
+      inner = around.back();
+      around.pop_back();
+      continue;
+    }
     const std::size_t begin = in.position();
     const bool list = in.peek() == tag::list;
     const std::uint64_t parts = step(in);
-    if (parts != 0) {
-      open.push_back({parts, list ? begin : no_list});
-      continue;
-    }
-    while (!open.empty()) {
-      frame& top = open.back();
-      --top.left;
-      if (top.left == 1 && top.list != no_list && in.peek() != tag::nil) found.push_back(top.list);
-      if (top.left != 0) break;
-      open.pop_back();
-    }
-  } while (!open.empty());
+    --inner.left;
+    if (parts == 0) continue;
+    around.push_back(inner);
+    inner = {parts, list ? begin : no_list};
+  }
   std::sort(found.begin() + static_cast<std::ptrdiff_t>(before), found.end());
   end = in.position();
 }

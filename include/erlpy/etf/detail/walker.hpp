@@ -4,6 +4,7 @@
 #define ERLPY_ETF_DETAIL_WALKER_HPP
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -13,6 +14,7 @@
 #include <erlpy/crossing.hpp>
 #include <erlpy/data_model.hpp>
 #include <erlpy/detail/utf8.hpp>
+#include <erlpy/etf/detail/exact.hpp>
 #include <erlpy/etf/detail/number.hpp>
 #include <erlpy/etf/detail/owners.hpp>
 #include <erlpy/etf/detail/reader.hpp>
@@ -21,6 +23,10 @@
 #include <erlpy/etf/opaque.hpp>
 
 namespace erlpy::etf::detail {
+
+// A sink that throws whatever an improper list holds: such a list need not be known before it is read.
+template <class S>
+concept refuses_improper_lists = requires { requires S::refuses_improper_lists; };
 
 // One walk. `owner`, if given, owns the bytes that `in` reads. The functions for containers are kept
 // out of line: what they need on the stack would else be paid by every level of nesting.
@@ -74,6 +80,18 @@ class walker {
   [[nodiscard]] const reader& position() const noexcept { return in_; }
 
  private:
+  // As value(); what elements mostly are is told without a call.
+  template <class To>
+  typename To::value_type element(To& to) {
+    switch (in_.peek()) {
+      case tag::integer: return to.integer(static_cast<std::int32_t>(in_.tagged<4>()));
+      case tag::binary: return binary(to, in_.take(in_.tagged<4>()));
+      case tag::small_integer: return to.integer(static_cast<std::int64_t>(in_.tagged<1>()));
+      case tag::new_float: return to.real(read_tagged_float(in_));
+      default: return value(to);
+    }
+  }
+
   template <class To>
   typename To::value_type binary(To& to, bytes_view bytes) {
     if (form_ == bytes_form::tagged && erlpy::detail::is_valid_utf8(as_text(bytes)))
@@ -105,7 +123,7 @@ class walker {
     for (; length > 0; --length) {
       guard_.tick();
       --owed_;
-      push_element(builder, [&](auto& child) { return value(child); });
+      push_element(builder, [&](auto& child) { return element(child); });
     }
     return builder.finish();
   }
@@ -125,10 +143,13 @@ class walker {
 
   template <class To>
   [[gnu::noinline]] typename To::value_type list(To& to, std::size_t begin) {
-    if (is_improper(begin)) return opaque(to, opaque_kind::improper_list, begin);
+    if constexpr (!refuses_improper_lists<To>)
+      if (is_improper(begin)) return opaque(to, opaque_kind::improper_list, begin);
     const std::uint64_t length = in_.u32();
     owe(length + 1);
     auto built = sequence(to.list(static_cast<std::size_t>(length)), length);
+    if constexpr (refuses_improper_lists<To>)
+      if (in_.peek() != tag::nil) return opaque(to, opaque_kind::improper_list, begin);
     in_.skip(1);
     --owed_;
     return built;
@@ -138,6 +159,10 @@ class walker {
   typename To::value_type tuple(To& to, std::uint64_t arity) {
     owe(arity);
     if constexpr (!To::erlang_terms) {
+      if (form_ == bytes_form::tagged) {
+        if (const exact_kind found = match_exact(in_, arity); found != exact_kind::none)
+          return exact_value(to, arity, found);
+      }
       if (may_be_tagged(in_, arity) && match_tagged(in_, arity) != tagged_kind::none)
         return tagged_value(to, arity);
     } else {
@@ -146,6 +171,39 @@ class walker {
         return tagged_value(to, arity);
     }
     return sequence(to.tuple(static_cast<std::size_t>(arity)), arity);
+  }
+
+  template <class To>
+  [[gnu::noinline]] typename To::value_type exact_value(To& to, std::uint64_t arity, exact_kind found) {
+    owed_ -= arity;
+    (void)skip(in_);  // the tag
+    if (found == exact_kind::complex) {
+      in_.skip(1 + 4);
+      const auto real = std::bit_cast<double>(in_.u64());
+      const auto imaginary = std::bit_cast<double>(in_.u64());
+      if constexpr (requires { to.complex(real, imaginary); }) return to.complex(real, imaginary);
+      auto parts = to.tuple(2);
+      push_element(parts, [&](auto& child) { return child.real(real); });
+      push_element(parts, [&](auto& child) { return child.real(imaginary); });
+      return parts.finish();
+    }
+    const std::string_view name = read_text(in_);
+    std::vector<std::string_view> fields(instance_size(in_));
+    for (std::string_view& each : fields) each = read_text(in_);
+    if (instance_size(in_) != fields.size()) in_.fail("an instance with more or fewer values than fields");
+    owe(fields.size());
+    if constexpr (requires { to.namedtuple(name, fields); }) {
+      if (found == exact_kind::namedtuple) return sequence(to.namedtuple(name, fields), fields.size());
+      return sequence(to.dataclass(name, fields), fields.size());
+    }
+    const walk_guard::level inside(guard_);
+    auto map = to.map(fields.size());
+    for (const std::string_view each : fields) {
+      guard_.tick();
+      push_entry(
+          map, [&](auto& child) { return child.text(each); }, [&](auto& child) { return value(child); });
+    }
+    return map.finish();
   }
 
   template <class To>
@@ -172,7 +230,7 @@ class walker {
       guard_.tick();
       const auto next = [&](auto& child) {
         --owed_;
-        return value(child);
+        return element(child);
       };
       push_entry(builder, next, next);
     }

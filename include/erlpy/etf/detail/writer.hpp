@@ -1,4 +1,5 @@
-// Appending the pieces of the External Term Format to a byte buffer.
+// Appending the pieces of the External Term Format to a byte buffer. Small pieces are gathered first, for
+// a vector is slow to grow by a few bytes: until flush() the buffer may lack the last of what was written.
 #ifndef ERLPY_ETF_DETAIL_WRITER_HPP
 #define ERLPY_ETF_DETAIL_WRITER_HPP
 
@@ -6,6 +7,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <span>
 #include <string>
@@ -27,13 +29,28 @@ class writer {
  public:
   explicit writer(byte_buffer& out) noexcept : out_(out) {}
 
-  [[nodiscard]] byte_buffer& buffer() noexcept { return out_; }
-  [[nodiscard]] std::size_t size() const noexcept { return out_.size(); }
+  // With all that was written; the reference is for use before the next call.
+  [[nodiscard]] byte_buffer& buffer() {
+    flush();
+    return out_;
+  }
+  // Bytes in the buffer, once all is there.
+  [[nodiscard]] std::size_t size() const noexcept { return out_.size() + gathered_; }
+  void flush() {
+    if (gathered_ != 0) hand_over();
+  }
+  // Forgets what the buffer lacks.
+  void drop() noexcept { gathered_ = 0; }
+  // `size` bytes stay, which the buffer has.
   void cut(std::size_t size) noexcept {
+    drop();
     out_.erase(out_.begin() + static_cast<std::ptrdiff_t>(size), out_.end());
   }
 
-  void u8(std::uint8_t value) { out_.push_back(std::byte{value}); }
+  void u8(std::uint8_t value) {
+    *room(1) = std::byte{value};
+    ++gathered_;
+  }
 
   void integer(std::int64_t value) {
     if (value >= 0 && value <= 255) {
@@ -101,6 +118,7 @@ class writer {
   [[nodiscard]] std::span<std::byte> binary_of(std::size_t n) {
     check("binary with bytes", n);
     put(tag::binary, static_cast<std::uint32_t>(n));
+    flush();
     out_.resize(out_.size() + n);
     return std::span(out_).last(n);
   }
@@ -135,6 +153,17 @@ class writer {
     for (const std::int64_t extent : shape) integer(extent);
   }
 
+  // The bytes of '$complex'.
+  void complex(double real, double imaginary) {
+    std::span<std::byte> parts = binary_of(2 * sizeof(double));
+    for (const double part : {real, imaginary}) {
+      const auto bits = std::bit_cast<std::uint64_t>(part);
+      for (std::size_t i = 0; i < sizeof bits; ++i)
+        parts[i] = static_cast<std::byte>(bits >> (8 * (sizeof bits - 1 - i)));
+      parts = parts.subspan(sizeof bits);
+    }
+  }
+
   void object(object_ref object) {
     tuple_head(2);
     atom(object.generator ? crossing::generator_tag : crossing::object_tag);
@@ -149,15 +178,51 @@ class writer {
     if (n > std::numeric_limits<std::uint32_t>::max()) too_big(what, n);
   }
 
-  void append(bytes_view bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
+  // Where the next n bytes, a few, are to be written; they count when `gathered_` does.
+  [[nodiscard]] std::byte* room(std::size_t n) {
+    if (n > pieces_.size() - gathered_) hand_over();
+    return pieces_.data() + gathered_;
+  }
+  [[gnu::noinline]] void hand_over() {
+    out_.insert(out_.end(), pieces_.data(), pieces_.data() + gathered_);
+    gathered_ = 0;
+  }
+
+  void append(bytes_view bytes) {
+    if (bytes.size() > pieces_.size() - gathered_) {
+      flush();
+      if (bytes.size() > pieces_.size() / 2) {
+        out_.insert(out_.end(), bytes.begin(), bytes.end());
+        return;
+      }
+    }
+    copy(pieces_.data() + gathered_, bytes);
+    gathered_ += bytes.size();
+  }
+
+  // Short texts are two words that may overlap: less than a call.
+  static void copy(std::byte* to, bytes_view from) noexcept {
+    const std::size_t size = from.size();
+    if (size >= 8 && size <= 16) {
+      std::uint64_t first = 0;
+      std::uint64_t last = 0;
+      std::memcpy(&first, from.data(), sizeof first);
+      std::memcpy(&last, from.data() + size - sizeof last, sizeof last);
+      std::memcpy(to, &first, sizeof first);
+      std::memcpy(to + size - sizeof last, &last, sizeof last);
+    } else if (size != 0) {
+      std::memcpy(to, from.data(), size);
+    }
+  }
 
   template <class Unsigned>
   void put(tag t, Unsigned value) {
-    std::array<std::byte, 1 + sizeof(Unsigned)> bytes;
-    bytes[0] = static_cast<std::byte>(t);
-    for (std::size_t i = 0; i < sizeof(Unsigned); ++i)
-      bytes[i + 1] = static_cast<std::byte>((value >> (8 * (sizeof(Unsigned) - 1 - i))) & 0xFFU);
-    append(bytes);
+    std::byte* const to = room(1 + sizeof(Unsigned));
+    to[0] = static_cast<std::byte>(t);
+    std::uint64_t big_endian = std::uint64_t{value} << (64 - 8 * sizeof(Unsigned));
+    if constexpr (std::endian::native == std::endian::little) big_endian = __builtin_bswap64(big_endian);
+    std::memcpy(to + 1, &big_endian, sizeof(Unsigned));
+    gathered_ += 1 + sizeof(Unsigned);
   }
 
   void magnitude(bool negative, std::uint64_t value) {
@@ -170,6 +235,8 @@ class writer {
   }
 
   byte_buffer& out_;
+  std::size_t gathered_ = 0;
+  std::array<std::byte, 256> pieces_;
 };
 
 }  // namespace erlpy::etf::detail
