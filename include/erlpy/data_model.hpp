@@ -207,7 +207,7 @@ concept map_builder = requires(B b) {
 
 // Adds what `walk(sink)` builds as the next element.
 template <class Builder, class Walk>
-void push_element(Builder& to, Walk&& walk) {
+[[gnu::always_inline]] inline void push_element(Builder& to, Walk&& walk) {
   if constexpr (element_builder<Builder>) {
     to.element(std::forward<Walk>(walk));
   } else {

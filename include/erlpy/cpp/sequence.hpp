@@ -99,7 +99,7 @@ class appending_builder {
   }
 
   template <class Walk>
-  void element(Walk&& walk) {
+  [[gnu::always_inline]] void element(Walk&& walk) {
     at_place(
         [&] {
           if constexpr (std::same_as<element_type, std::string>) {

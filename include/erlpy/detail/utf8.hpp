@@ -25,7 +25,26 @@ namespace erlpy::detail {
 }
 
 [[nodiscard]] inline bool is_ascii(std::string_view text) noexcept {
-  return ascii_prefix(text) == text.size();
+  // Of words that may overlap: short texts are one or two.
+  const auto word = [&](std::size_t at, auto load) noexcept {
+    std::memcpy(&load, text.data() + at, sizeof load);
+    return std::uint64_t{load};
+  };
+  constexpr std::uint64_t high_bits = 0x8080808080808080ULL;
+  const std::size_t size = text.size();
+  std::uint64_t seen = 0;
+  if (size >= 8) {
+    for (std::size_t at = 0; at + 8 < size; at += 8) {
+      seen = word(at, std::uint64_t{});
+      if ((seen & high_bits) != 0) return false;
+    }
+    seen = word(size - 8, std::uint64_t{});
+  } else if (size >= 4) {
+    seen = word(0, std::uint32_t{}) | word(size - 4, std::uint32_t{});
+  } else {
+    for (const char each : text) seen |= static_cast<unsigned char>(each);
+  }
+  return (seen & high_bits) == 0;
 }
 
 // The length of the well-formed sequence that starts with a byte of 0x80 or more at `text[at]`; 0 if
@@ -56,6 +75,7 @@ namespace erlpy::detail {
 }
 
 [[nodiscard]] inline bool is_valid_utf8(std::string_view text) noexcept {
+  if (is_ascii(text)) return true;
   std::size_t at = ascii_prefix(text);
   while (at < text.size()) {
     if (static_cast<unsigned char>(text[at]) < 0x80) {

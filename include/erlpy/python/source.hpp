@@ -102,7 +102,8 @@ class source {
   void check_cycle(const enclosing& here) {
     if (here.depth <= limits_.max_depth) {
       const auto power = static_cast<std::size_t>(std::bit_width(here.depth)) - 1;
-      if ((here.depth & (here.depth - 1)) == 0) {  // has_single_bit() would be a call where there is no popcnt
+      // Not has_single_bit(), which is a call where the processor may have no popcnt.
+      if ((here.depth & (here.depth - 1)) == 0) {
         landmarks_[power] = here.container;
       } else if (landmarks_[power] == here.container) {
         throw conversion_error(fault::value, "structure contains itself");
