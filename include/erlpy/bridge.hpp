@@ -60,10 +60,10 @@ struct request {
   Term arguments{};
   Term keywords{};
   std::int64_t number = 0;
-  bool traceback = false;   // errors carry their frames
-  bool keep_atoms = false;  // atoms cross as erlang.Atom
-  bool as_stream = false;   // of call, eval and object: the answer is a stream over the result
-  bool exact_bytes = false; // where the answer is written down: so that text and bytes can be told apart
+  bool traceback = false;    // errors carry their frames
+  bool keep_atoms = false;   // atoms cross as erlang.Atom
+  bool as_stream = false;    // of call, eval and object: the answer is a stream over the result
+  bool exact_bytes = false;  // where the answer is written down: so that text and bytes can be told apart
 };
 
 // A format of terms, for the time of one request.
@@ -76,8 +76,8 @@ struct request {
 //   stream(object)          a handle of a stream over the object; after begin_answer()
 //   may_be_atom(name)       whether an exception's name may become an atom
 template <class F>
-concept term_format = requires(F& format, const typename F::term& term, python::context& context, walk_limits limits,
-                               std::string_view name) {
+concept term_format = requires(F& format, const typename F::term& term, python::context& context,
+                               walk_limits limits, std::string_view name) {
   { format.is_object(term) } -> std::same_as<bool>;
   { format.name(term, context) } -> std::same_as<python::ref>;
   { format.text(term) } -> std::convertible_to<std::string_view>;
@@ -86,7 +86,7 @@ concept term_format = requires(F& format, const typename F::term& term, python::
   requires sink<std::remove_cvref_t<decltype(format.sink())>>;
   {
     format.stream(std::declval<const python::ref&>())
-  } -> std::same_as<typename std::remove_cvref_t<decltype(format.sink())>::value_type>;
+    } -> std::same_as<typename std::remove_cvref_t<decltype(format.sink())>::value_type>;
   { format.may_be_atom(name) } -> std::same_as<bool>;
 };
 
@@ -175,15 +175,9 @@ class bridge {
         format_.begin_answer();
         return object;
       }
-      case operation::version:
-        format_.begin_answer();
-        return python::make_str(Py_GetVersion());
-      case operation::memory_stats:
-        format_.begin_answer();
-        return python::call(helpers.memory_stats.get());
-      case operation::gc:
-        format_.begin_answer();
-        return python::collect(static_cast<int>(asked_.number));
+      case operation::version: format_.begin_answer(); return python::make_str(Py_GetVersion());
+      case operation::memory_stats: format_.begin_answer(); return python::call(helpers.memory_stats.get());
+      case operation::gc: format_.begin_answer(); return python::collect(static_cast<int>(asked_.number));
       case operation::tracemalloc_start: {
         format_.begin_answer();
         const python::ref frames = python::checked(PyLong_FromLongLong(asked_.number));
@@ -201,8 +195,7 @@ class bridge {
   [[nodiscard]] value run_map() {
     const python::ref function = resolve();
     const python::ref each = take_arguments();
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(each.get()); ++i)
-      hide(PyList_GET_ITEM(each.get(), i));
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(each.get()); ++i) hide(PyList_GET_ITEM(each.get(), i));
     format_.begin_answer();
     const Py_ssize_t count = PyList_GET_SIZE(each.get());
     auto& to = format_.sink();

@@ -4,8 +4,8 @@
 //   double root = pool.call<double>("math", "sqrt", 16).get();
 //   for (const row& each : pool.stream<row>("reader", "rows", path)) ...
 //
-// It works beside a Python that the program has initialised itself, and never finalises one. Any thread may use
-// it, with or without the GIL.
+// It works beside a Python that the program has initialised itself, and never finalises one. Any thread may
+// use it, with or without the GIL.
 #ifndef ERLPY_INTERPRETER_POOL_HPP
 #define ERLPY_INTERPRETER_POOL_HPP
 
@@ -36,10 +36,10 @@ using isolation = pool::isolation;
 
 // How a call is made.
 struct call_options {
-  std::size_t worker = 0;                            // 1 to num_workers; 0: see interpreter_pool
+  std::size_t worker = 0;  // 1 to num_workers; 0: see interpreter_pool
   std::optional<std::chrono::milliseconds> timeout = std::nullopt;  // from the submission; none: no limit
-  bool traceback = false;                            // python_error::frames()
-  std::size_t ahead = 64;                            // of a stream: values made before they are asked for
+  bool traceback = false;                                           // python_error::frames()
+  std::size_t ahead = 64;  // of a stream: values made before they are asked for
 };
 
 namespace host {
@@ -81,8 +81,8 @@ class running_pool {
   running_pool& operator=(const running_pool&) = delete;
   ~running_pool() { stop(); }
 
-  // Every call ends with call_error (pool_stopped). Waits for the workers to leave, at most five seconds: what does
-  // not let go of a GIL is left behind.
+  // Every call ends with call_error (pool_stopped). Waits for the workers to leave, at most five seconds:
+  // what does not let go of a GIL is left behind.
   void stop() {
     pool_->stop();
     without_gil([&] { return state_->await_stop(std::chrono::seconds(5)); });
@@ -135,17 +135,18 @@ class running_pool {
   };
 
   [[nodiscard]] pool::pool_events listen() const {
-    return {[state = state_](std::size_t slot, const std::optional<std::string>& kind, const std::string& text) {
-              state->note_start(slot, kind && !kind->empty() ? *kind + ": " + text : text);
-            },
-            [](std::size_t) {},
-            [state = state_] {
-              {
-                const std::lock_guard lock(state->mutex);
-                state->stopped = true;
-              }
-              state->changed.notify_all();
-            }};
+    return {
+        [state = state_](std::size_t slot, const std::optional<std::string>& kind, const std::string& text) {
+          state->note_start(slot, kind && !kind->empty() ? *kind + ": " + text : text);
+        },
+        [](std::size_t) {},
+        [state = state_] {
+          {
+            const std::lock_guard lock(state->mutex);
+            state->stopped = true;
+          }
+          state->changed.notify_all();
+        }};
   }
 
   const std::shared_ptr<state> state_ = std::make_shared<state>();
@@ -155,15 +156,15 @@ class running_pool {
 
 }  // namespace host
 
-// A way to call the workers of a pool: cheap to copy, and good as long as its interpreter_pool is there (after that
-// every call ends with pool_stopped).
+// A way to call the workers of a pool: cheap to copy, and good as long as its interpreter_pool is there
+// (after that every call ends with pool_stopped).
 //
-// What names no worker goes to the least loaded one. But for what uses the namespace of statements, '__main__':
-// exec(), calls of '__main__', and, once something was defined, eval(). For that the pool keeps to one worker,
-// so that what was defined is there.
+// What names no worker goes to the least loaded one. But for what uses the namespace of statements,
+// '__main__': exec(), calls of '__main__', and, once something was defined, eval(). For that the pool keeps
+// to one worker, so that what was defined is there.
 //
-// Arguments are C++ values (cpp.hpp), copied or moved in; std::cref() and spans of bytes are lent instead, see
-// host/arguments.hpp. kwarg("name", value), or "name"_kw = value, is a keyword argument.
+// Arguments are C++ values (cpp.hpp), copied or moved in; std::cref() and spans of bytes are lent instead,
+// see host/arguments.hpp. kwarg("name", value), or "name"_kw = value, is a keyword argument.
 class caller {
  public:
   // The same pool, called in this way; a session keeps its worker, unless `options` name another.
@@ -171,16 +172,18 @@ class caller {
     if (options.worker == 0) options.worker = options_.worker;
     return {pool_, options};
   }
-  // The same, always with one worker, and so with a namespace of its own: each session gets the next one in turn.
+  // The same, always with one worker, and so with a namespace of its own: each session gets the next one in
+  // turn.
   [[nodiscard]] caller session() const {
     call_options options = options_;
     options.worker = pool_->pool()->next_slot();
     return {pool_, options};
   }
 
-  // Calls `function` of `module`, both UTF-8; a dotted function name is looked up as written. R: any readable type,
-  // or void. What an `async def` returns is awaited. Errors, here: std::bad_alloc; all else is in the result.
-  template <class R, host::argument... As>
+  // Calls `function` of `module`, both UTF-8; a dotted function name is looked up as written. R: any readable
+  // type, or void. What an `async def` returns is awaited. Errors, here: std::bad_alloc; all else is in the
+  // result.
+  template <host::result R, host::argument... As>
   pending<R> call(std::string_view module, std::string_view function, As&&... arguments) const {
     host::asked wanted = ask(operation::call);
     wanted.module = module;
@@ -189,7 +192,7 @@ class caller {
                                                    std::forward<As>(arguments)...);
   }
   // Evaluates an expression; `variables` are keyword arguments.
-  template <class R, class... Ts>
+  template <host::result R, class... Ts>
   pending<R> eval(std::string_view code, keyword_argument<Ts>... variables) const {
     host::asked wanted = ask(operation::eval);
     wanted.code = code;
@@ -204,14 +207,14 @@ class caller {
   }
 
   // The values of what the call gives: a generator, an async generator, any iterable.
-  template <class T, host::argument... As>
+  template <cpp::readable T, host::argument... As>
   value_stream<T> stream(std::string_view module, std::string_view function, As&&... arguments) const {
     host::asked wanted = ask(operation::call);
     wanted.module = module;
     wanted.function = function;
     return open<T>(std::move(wanted), slot_of(module == "__main__"), std::forward<As>(arguments)...);
   }
-  template <class T, class... Ts>
+  template <cpp::readable T, class... Ts>
   value_stream<T> stream_eval(std::string_view code, keyword_argument<Ts>... variables) const {
     host::asked wanted = ask(operation::eval);
     wanted.code = code;
@@ -272,11 +275,13 @@ class caller {
 class interpreter_pool : public caller {
  public:
   // Blocks until every worker is ready. `worker_program` is what `isolation::process` starts; empty: see
-  // host::default_worker_program(). Errors: start_error, with the reason of the first worker that did not start.
+  // host::default_worker_program(). Errors: start_error, with the reason of the first worker that did not
+  // start.
   explicit interpreter_pool(pool_options options = {}, const std::string& worker_program = {})
-      : caller(std::make_shared<host::running_pool>(
-                   std::move(options), worker_program.empty() ? host::default_worker_program() : worker_program),
-               {}) {}
+      : caller(
+            std::make_shared<host::running_pool>(
+                std::move(options), worker_program.empty() ? host::default_worker_program() : worker_program),
+            {}) {}
   interpreter_pool(const interpreter_pool&) = delete;
   interpreter_pool& operator=(const interpreter_pool&) = delete;
   ~interpreter_pool() { stop(); }

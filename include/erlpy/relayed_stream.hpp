@@ -1,8 +1,9 @@
-// A stream whose iterable is in a worker process, as a stream of some world: what is asked goes over as frames,
-// values and ends come back as frames.
+// A stream whose iterable is in a worker process, as a stream of some world: what is asked goes over as
+// frames, values and ends come back as frames.
 //
-// Written once for every world, as stepped_stream.hpp is for iterables of this process. The base class has, as
-// there: signals_, made_, over_, home_; enter(on), leave(), asked_step(), flush(more), ended(), settled(). And:
+// Written once for every world, as stepped_stream.hpp is for iterables of this process. The base class has,
+// as there: signals_, made_, over_, home_; enter(on), leave(), asked_step(), flush(more), ended(), settled().
+// And:
 //   write_value(on, frame)      what goes with the asked step; errors: it cannot be sent
 //   refuse_step_here(on)        in a catch block: that step cannot be sent
 //   refuse_step(on, payload)    the process says that it cannot be done

@@ -12,6 +12,7 @@
 
 #include <erlpy/etf/sink.hpp>
 #include <erlpy/etf/source.hpp>
+#include <erlpy/interpreter_pool.hpp>
 #include <erlpy/python/context.hpp>
 #include <erlpy/python/sink.hpp>
 #include <erlpy/python/source.hpp>
@@ -87,6 +88,15 @@ void aggregates() {
   expect(boost::pfr::get<1>(point{3, 4}) == 4, "Boost.PFR");
 }
 
+// A pool beside the Python that this program has initialised, asked by a thread that has the GIL.
+void typed_calls() {
+  erlpy::interpreter_pool pool({.name = "consumer", .num_workers = 1});
+  expect(pool.call<double>("math", "sqrt", 16).get() == 4.0, "a typed call");
+  int sum = 0;
+  for (const int each : pool.stream_eval<int>("(i * i for i in range(n))", erlpy::kwarg("n", 4))) sum += each;
+  expect(sum == 14, "a typed stream");
+}
+
 }  // namespace
 
 int main() {
@@ -95,6 +105,7 @@ int main() {
     conversions();
     compressed();
     aggregates();
+    typed_calls();
   } catch (const std::exception& failed) {
     std::printf("not ok: %s\n", failed.what());
     return 1;

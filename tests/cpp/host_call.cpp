@@ -1,8 +1,8 @@
 // Calls of a C++ program, in every kind of pool.
 #include <atomic>
 #include <complex>
-#include <map>
 #include <limits>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -86,8 +86,8 @@ TEST_CASE("values of all kinds go in and come back the same") {
     CHECK(same(std::complex<double>{1.5, -2}));
     CHECK(same(std::complex<double>{std::numeric_limits<double>::infinity(), 0}));
     CHECK(pool.call<std::complex<double>>("cmath", "sqrt", -4).get() == std::complex<double>(0, 2));
-    CHECK(pool.eval<std::string>("type(v[0]).__name__", kwarg("v", std::vector{std::complex<double>{1, 2}})).get() ==
-          "complex");
+    CHECK(pool.eval<std::string>("type(v[0]).__name__", kwarg("v", std::vector{std::complex<double>{1, 2}}))
+              .get() == "complex");
   }
 }
 
@@ -101,7 +101,8 @@ TEST_CASE("text and bytes are told apart in every kind") {
     CHECK(pool.eval<std::string>("type(v).__name__", kwarg("v", bytes)).get() == "bytes");
     CHECK(pool.eval<erlpy::byte_buffer>("b'ab'").get() == bytes);
     CHECK(pool.eval<erlpy::byte_buffer>("bytearray(b'ab')").get() == bytes);
-    CHECK(failure([&] { return pool.eval<std::string>("b'ab'").get(); }) == "mismatch: expected str, got bytes");
+    CHECK(failure([&] { return pool.eval<std::string>("b'ab'").get(); }) ==
+          "mismatch: expected str, got bytes");
     CHECK(failure([&] { return pool.eval<erlpy::byte_buffer>("'ab'").get(); }) ==
           "mismatch: expected bytes, got str");
   }
@@ -122,10 +123,14 @@ TEST_CASE("a span is lent, and comes back as a buffer that owns its bytes") {
     CHECK(given.view()[0] == std::byte{1});
   }
   erlpy::interpreter_pool pool(options_of(isolation::shared));
-  pool.exec("kept = []\ndef keep(v):\n    kept.append(v)\ndef address(v):\n    import ctypes\n"
-            "    return ctypes.addressof((ctypes.c_char * len(v)).from_buffer_copy(v)) and len(v)").get();
-  CHECK(failure([&] { pool.call<void>("__main__", "keep", view).get(); return 0; }) ==
-        "error: Python kept a view of memory that was lent to the call: pass a cpp::buffer, or a copy");
+  pool.exec(
+          "kept = []\ndef keep(v):\n    kept.append(v)\ndef address(v):\n    import ctypes\n"
+          "    return ctypes.addressof((ctypes.c_char * len(v)).from_buffer_copy(v)) and len(v)")
+      .get();
+  CHECK(failure([&] {
+          pool.call<void>("__main__", "keep", view).get();
+          return 0;
+        }) == "error: Python kept a view of memory that was lent to the call: pass a cpp::buffer, or a copy");
 }
 
 TEST_CASE("a call that is given up lends until its worker has let go") {
@@ -134,8 +139,9 @@ TEST_CASE("a call that is given up lends until its worker has let go") {
   const auto start = std::chrono::steady_clock::now();
   {
     std::vector<std::byte> mine(1000, std::byte{9});
-    CHECK(failure([&] { return pool.call<int>("__main__", "slow", std::span<const std::byte>(mine)).get(50ms); }) ==
-          "call_error: timeout");
+    CHECK(failure([&] {
+            return pool.call<int>("__main__", "slow", std::span<const std::byte>(mine)).get(50ms);
+          }) == "call_error: timeout");
   }
   {
     const std::vector<int> mine(1000, 9);
@@ -158,19 +164,25 @@ TEST_CASE("aggregates cross without registration, and a mismatch names its place
     CHECK(pool.eval<std::string>("repr(r)", kwarg("r", erlpy::as_namedtuple(made))).get() ==
           "row(name='ada', score=9.5, tags=[1, 2])");
     CHECK(pool.eval<bool>("__import__('dataclasses').is_dataclass(r) and r.tags == [1, 2]",
-                          kwarg("r", erlpy::as_dataclass(made))).get());
+                          kwarg("r", erlpy::as_dataclass(made)))
+              .get());
     CHECK(pool.eval<row>("r", kwarg("r", erlpy::as_dataclass(made))).get().score == 9.5);
     CHECK(pool.eval<std::string>("repr(r)", kwarg("r", erlpy::as_record(made))).get() ==
           "('row', 'ada', 9.5, [1, 2])");
 
-    pool.exec("import dataclasses, collections\n"
-              "@dataclasses.dataclass\nclass Row:\n    name: str\n    score: float\n    tags: list\n"
-              "Pair = collections.namedtuple('Pair', 'name score tags')").get();
+    pool.exec(
+            "import dataclasses, collections\n"
+            "@dataclasses.dataclass\nclass Row:\n    name: str\n    score: float\n    tags: list\n"
+            "Pair = collections.namedtuple('Pair', 'name score tags')")
+        .get();
     CHECK(pool.eval<row>("Row('bob', 1.0, [])").get().name == "bob");
     CHECK(pool.eval<row>("Pair('eve', 2, [3])").get().score == 2.0);
     CHECK(failure([&] {
-            return pool.eval<table>("{'rows': [{'name': str(i), 'score': 1.0 if i < 3 else 'x', 'tags': []}"
-                                    " for i in range(5)]}").get();
+            return pool
+                .eval<table>(
+                    "{'rows': [{'name': str(i), 'score': 1.0 if i < 3 else 'x', 'tags': []}"
+                    " for i in range(5)]}")
+                .get();
           }) == "mismatch: rows[3].score: expected float, got str");
     CHECK(failure([&] { return pool.eval<int>("'text'").get(); }) == "mismatch: expected int, got str");
   }
@@ -180,11 +192,14 @@ TEST_CASE("what goes wrong is an exception that says so") {
   for (const isolation kind : every_kind) {
     INFO(kind_name(kind));
     erlpy::interpreter_pool pool(options_of(kind));
-    CHECK(failure([&] { return pool.call<double>("math", "sqrt", -1).get(); }).starts_with("python_error: ValueError: "));
+    CHECK(failure([&] {
+            return pool.call<double>("math", "sqrt", -1).get();
+          }).starts_with("python_error: ValueError: "));
     CHECK(failure([&] { return pool.eval<int>("1 +").get(); }).starts_with("python_error: SyntaxError: "));
     CHECK(failure([&] { return pool.call<int>("no_such_module", "f").get(); }) ==
           "python_error: ModuleNotFoundError: No module named 'no_such_module'");
-    CHECK(failure([&] { return pool.eval<int>("{}['h\u00e9']").get(); }) == "python_error: KeyError: 'h\u00e9'");
+    CHECK(failure([&] { return pool.eval<int>("{}['h\u00e9']").get(); }) ==
+          "python_error: KeyError: 'h\u00e9'");
     try {
       (void)pool.with({.traceback = true}).eval<int>("[][1]").get();
       FAIL("no exception");
@@ -202,9 +217,13 @@ TEST_CASE("a call ends at its deadline, whatever Python does") {
     erlpy::interpreter_pool pool(options_of(kind));
     pool.call<void>("time", "sleep", 0).get();
     const auto start = std::chrono::steady_clock::now();
-    CHECK(failure([&] { pool.call<void>("time", "sleep", 3).get(100ms); return 0; }) == "call_error: timeout");
-    CHECK(failure([&] { return pool.with({.timeout = 100ms}).eval<int>("[0 for _ in iter(int, 1)]").get(); }) ==
-          "call_error: timeout");
+    CHECK(failure([&] {
+            pool.call<void>("time", "sleep", 3).get(100ms);
+            return 0;
+          }) == "call_error: timeout");
+    CHECK(failure([&] {
+            return pool.with({.timeout = 100ms}).eval<int>("[0 for _ in iter(int, 1)]").get();
+          }) == "call_error: timeout");
     CHECK(std::chrono::steady_clock::now() - start < 2500ms);
     CHECK(pool.eval<int>("2").get(20s) == 2);
     CHECK(pool.stats().timeouts == 2);
@@ -216,7 +235,10 @@ TEST_CASE("a call can be cancelled, dropped and left alone") {
   pool.exec("import time\nseen = []\ndef slow(n, wait):\n    time.sleep(wait)\n    seen.append(n)").get();
   auto running = pool.call<void>("__main__", "slow", 1, 0.3);
   running.cancel();
-  CHECK(failure([&] { running.get(); return 0; }) == "call_error: cancelled");
+  CHECK(failure([&] {
+          running.get();
+          return 0;
+        }) == "call_error: cancelled");
   (void)pool.call<void>("__main__", "slow", 2, 0.0);  // dropped
   auto left = pool.call<void>("__main__", "slow", 3, 0.0);
   left.detach();
@@ -240,7 +262,10 @@ TEST_CASE("a full queue refuses, and a pool that has stopped says so") {
   auto late = pool->call<void>("time", "sleep", 30);
   erlpy::caller face = *pool;
   pool.reset();
-  CHECK(failure([&] { late.get(); return 0; }) == "call_error: pool_stopped");
+  CHECK(failure([&] {
+          late.get();
+          return 0;
+        }) == "call_error: pool_stopped");
   CHECK(failure([&] { return face.eval<int>("1").get(); }) == "call_error: pool_stopped");
 }
 
@@ -272,7 +297,9 @@ TEST_CASE("a coroutine goes on where its executor takes it") {
   erlpy::interpreter_pool pool(options_of(isolation::shared));
   std::promise<std::coroutine_handle<>> handed;
   const auto body = [&]() -> task<std::thread::id> {
-    co_await pool.call<void>("time", "sleep", 0.05).via([&](std::coroutine_handle<> next) { handed.set_value(next); });
+    co_await pool.call<void>("time", "sleep", 0.05).via([&](std::coroutine_handle<> next) {
+      handed.set_value(next);
+    });
     co_return std::this_thread::get_id();
   };
   auto running = body();
@@ -313,12 +340,18 @@ TEST_CASE("each session has a namespace of its own") {
 TEST_CASE("a pool that cannot start says why") {
   auto options = options_of(isolation::shared);
   options.preload = "import no_such_module";
-  CHECK(failure([&] { erlpy::interpreter_pool pool(options); return 0; }) ==
-        "error: ModuleNotFoundError: No module named 'no_such_module'");
+  CHECK(failure([&] {
+          erlpy::interpreter_pool pool(options);
+          return 0;
+        }) == "error: ModuleNotFoundError: No module named 'no_such_module'");
   options = options_of(isolation::process);
-  CHECK(failure([&] { erlpy::interpreter_pool pool(options, "/no/such/program"); return 0; }).find(
-            "/no/such/program") != std::string::npos);
+  CHECK(failure([&] {
+          erlpy::interpreter_pool pool(options, "/no/such/program");
+          return 0;
+        }).find("/no/such/program") != std::string::npos);
   options.num_workers = 0;
-  CHECK(failure([&] { erlpy::interpreter_pool pool(options); return 0; }) ==
-        "error: a pool needs at least one worker: num_workers is 0");
+  CHECK(failure([&] {
+          erlpy::interpreter_pool pool(options);
+          return 0;
+        }) == "error: a pool needs at least one worker: num_workers is 0");
 }

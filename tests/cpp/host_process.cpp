@@ -16,9 +16,14 @@ TEST_CASE("a crash costs one worker, which is back soon") {
   const auto second = pool.with({.worker = 2});
   const int before = first.call<int>("os", "getpid").get();
   auto other = second.call<int>("time", "sleep", 0.3);
-  CHECK(failure([&] { first.call<void>("os", "_exit", 3).get(); return 0; }) == "call_error: worker_crashed");
-  CHECK(failure([&] { first.eval<int>("__import__('os').kill(__import__('os').getpid(), 11)").get(); return 0; }) ==
-        "call_error: worker_crashed");
+  CHECK(failure([&] {
+          first.call<void>("os", "_exit", 3).get();
+          return 0;
+        }) == "call_error: worker_crashed");
+  CHECK(failure([&] {
+          first.eval<int>("__import__('os').kill(__import__('os').getpid(), 11)").get();
+          return 0;
+        }) == "call_error: worker_crashed");
   CHECK(first.eval<int>("ready").get(20s) == 1);
   CHECK(first.call<int>("os", "getpid").get() != before);
   CHECK(failure([&] { return other.get(); }) == "mismatch: expected int, got None");
@@ -28,7 +33,8 @@ TEST_CASE("a crash costs one worker, which is back soon") {
 
 TEST_CASE("code that never gives the GIL up is ended at its deadline") {
   erlpy::interpreter_pool pool(options_of(isolation::process));
-  CHECK(failure([&] { return pool.eval<std::int64_t>("sum(range(10**10))").get(100ms); }) == "call_error: timeout");
+  CHECK(failure([&] { return pool.eval<std::int64_t>("sum(range(10**10))").get(100ms); }) ==
+        "call_error: timeout");
   CHECK(pool.eval<int>("1").get(20s) == 1);
 }
 

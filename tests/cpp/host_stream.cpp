@@ -14,8 +14,11 @@ TEST_CASE("a stream is a range") {
   for (const isolation kind : every_kind) {
     INFO(kind_name(kind));
     erlpy::interpreter_pool pool(options_of(kind));
-    pool.exec("def squares(n):\n    for i in range(n):\n        yield i * i\n"
-              "async def later(n):\n    import asyncio\n    for i in range(n):\n        await asyncio.sleep(0)\n        yield i").get();
+    pool.exec(
+            "def squares(n):\n    for i in range(n):\n        yield i * i\n"
+            "async def later(n):\n    import asyncio\n    for i in range(n):\n        await "
+            "asyncio.sleep(0)\n        yield i")
+        .get();
     std::vector<int> seen;
     for (const int each : pool.stream<int>("__main__", "squares", 1000)) seen.push_back(each);
     CHECK(seen.size() == 1000);
@@ -24,8 +27,8 @@ TEST_CASE("a stream is a range") {
     for (const int each : pool.stream<int>("__main__", "later", 100)) sum += each;
     CHECK(sum == 4950);
     sum = 0;
-    for (const auto& [key, value] : pool.stream_eval<std::pair<std::string, int>>("d.items()",
-             kwarg("d", std::map<std::string, int>{{"a", 1}, {"b", 2}})))
+    for (const auto& [key, value] : pool.stream_eval<std::pair<std::string, int>>(
+             "d.items()", kwarg("d", std::map<std::string, int>{{"a", 1}, {"b", 2}})))
       sum += value;
     CHECK(sum == 3);
   }
@@ -35,9 +38,12 @@ TEST_CASE("what a consumer does not ask for is not made, and its end closes the 
   for (const isolation kind : every_kind) {
     INFO(kind_name(kind));
     erlpy::interpreter_pool pool(options_of(kind));
-    pool.exec("made = 0\nclosed = False\n"
-              "def endless():\n    global made, closed\n    try:\n        while True:\n            made += 1\n            yield made\n"
-              "    finally:\n        closed = True").get();
+    pool.exec(
+            "made = 0\nclosed = False\n"
+            "def endless():\n    global made, closed\n    try:\n        while True:\n            made += 1\n "
+            "           yield made\n"
+            "    finally:\n        closed = True")
+        .get();
     {
       auto stream = pool.with({.ahead = 10}).stream<int>("__main__", "endless");
       CHECK(stream.next() == 1);
@@ -46,7 +52,8 @@ TEST_CASE("what a consumer does not ask for is not made, and its end closes the 
       CHECK(pool.eval<int>("made").get() <= 20);
       CHECK(pool.stats().workers[0].streams == 1);
     }
-    for (int tries = 0; tries < 100 && !pool.eval<bool>("closed").get(); ++tries) std::this_thread::sleep_for(10ms);
+    for (int tries = 0; tries < 100 && !pool.eval<bool>("closed").get(); ++tries)
+      std::this_thread::sleep_for(10ms);
     CHECK(pool.eval<bool>("closed").get());
     CHECK(pool.stats().workers[0].streams == 0);
   }
@@ -56,8 +63,10 @@ TEST_CASE("values before an error arrive, then the error, then the end") {
   for (const isolation kind : every_kind) {
     INFO(kind_name(kind));
     erlpy::interpreter_pool pool(options_of(kind));
-    pool.exec("def broken():\n    yield 1\n    yield 2\n    raise KeyError('k')\n"
-              "def mixed():\n    yield 1\n    yield 'two'\n    yield 3").get();
+    pool.exec(
+            "def broken():\n    yield 1\n    yield 2\n    raise KeyError('k')\n"
+            "def mixed():\n    yield 1\n    yield 'two'\n    yield 3")
+        .get();
     auto stream = pool.stream<int>("__main__", "broken");
     CHECK(stream.next() == 1);
     CHECK(stream.next() == 2);

@@ -1,4 +1,5 @@
-// What the tests of the C++ host share: a pool of each kind, a coroutine to await calls in, and what went wrong.
+// What the tests of the C++ host share: a pool of each kind, a coroutine to await calls in, and what went
+// wrong.
 #ifndef ERLPY_TESTS_HOST_SUPPORT_HPP
 #define ERLPY_TESTS_HOST_SUPPORT_HPP
 
@@ -67,7 +68,8 @@ struct task {
   };
   std::future<T> future;
   [[nodiscard]] T get() {
-    if (future.wait_for(20s) != std::future_status::ready) throw std::runtime_error("the coroutine did not end");
+    if (future.wait_for(20s) != std::future_status::ready)
+      throw std::runtime_error("the coroutine did not end");
     return future.get();
   }
 };

@@ -19,7 +19,8 @@
 namespace erlpy::detail {
 
 // Runs `body` on a new detached thread. Its signal mask is its creator's, as with any thread: what it
-// blocks, the programs that Python code starts from it would block too. `stack_size` is in bytes, `name` at most 15 characters. Error: erlpy::error if there is no thread to be had.
+// blocks, the programs that Python code starts from it would block too. `stack_size` is in bytes, `name` at
+// most 15 characters. Error: erlpy::error if there is no thread to be had.
 inline void start_thread(const char* name, std::size_t stack_size, std::function<void()> body) {
   struct start {
     std::function<void()> body;

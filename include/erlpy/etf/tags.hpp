@@ -54,9 +54,9 @@ enum class tag : std::uint8_t {
   return t == tag::atom || t == tag::small_atom || t == tag::atom_utf8 || t == tag::small_atom_utf8;
 }
 
-// Erlang has one type for text and bytes, and no complex numbers. `tagged` is for two ends that both know of it and
-// want to keep values as they are: a plain binary is text, bytes are {'$bytes', Bin}, what is shared {'$buffer', Bin};
-// complex numbers and instances have tuples of their own (crossing.hpp).
+// Erlang has one type for text and bytes, and no complex numbers. `tagged` is for two ends that both know of
+// it and want to keep values as they are: a plain binary is text, bytes are {'$bytes', Bin}, what is shared
+// {'$buffer', Bin}; complex numbers and instances have tuples of their own (crossing.hpp).
 enum class bytes_form : std::uint8_t { plain, tagged };
 
 }  // namespace erlpy::etf

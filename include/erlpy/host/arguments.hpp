@@ -1,8 +1,8 @@
 // What a C++ caller passes to Python: positional and keyword arguments, kept until the worker takes them.
 //
-// Arguments are moved or copied in, as with std::thread. Two things lend instead: std::cref(value), and a span of
-// bytes, which Python sees as a memoryview on the caller's own memory. What is lent must stay until the call has
-// ended; the handle of the call waits for that in its destructor.
+// Arguments are moved or copied in, as with std::thread. Two things lend instead: std::cref(value), and a
+// span of bytes, which Python sees as a memoryview on the caller's own memory. What is lent must stay until
+// the call has ended; the handle of the call waits for that in its destructor.
 #ifndef ERLPY_HOST_ARGUMENTS_HPP
 #define ERLPY_HOST_ARGUMENTS_HPP
 
@@ -116,9 +116,9 @@ template <class T>
 inline constexpr bool is_keyword<keyword_argument<T>> = true;
 
 template <class T>
-concept argument = is_keyword<std::decay_t<T>> ||
-                   cpp::writable<std::remove_cvref_t<decltype(stored<std::decay_t<T>>::value(
-                       std::declval<const typename stored<std::decay_t<T>>::type&>()))>>;
+concept argument =
+    is_keyword<std::decay_t<T>> || cpp::writable<std::remove_cvref_t<decltype(stored<std::decay_t<T>>::value(
+        std::declval<const typename stored<std::decay_t<T>>::type&>()))>>;
 
 template <class T>
 inline constexpr bool is_reference = false;
@@ -128,9 +128,11 @@ inline constexpr bool is_reference<std::reference_wrapper<T>> = true;
 // Whether such an argument stays the caller's own.
 template <class T>
 inline constexpr bool lends = is_reference<std::decay_t<T>> ||
-                              requires(const typename stored<std::decay_t<T>>::type& kept) { kept.lent(); };
+                              requires(const typename stored<std::decay_t<T>>::type& kept) {
+  kept.lent();
+};
 template <class T>
-  requires is_keyword<std::decay_t<T>>
+requires is_keyword<std::decay_t<T>>
 inline constexpr bool lends<T> = lends<typename stored<std::decay_t<T>>::inner::type>;
 
 // The arguments of one call. Any thread, one at a time; read only.
@@ -163,7 +165,9 @@ class typed_arguments final : public arguments {
   [[nodiscard]] python::ref named(python::sink& to, const walk_limits& limits) const override {
     return give_named(to, limits);
   }
-  void positional(etf::sink& to, const walk_limits& limits) const override { (void)give_positional(to, limits); }
+  void positional(etf::sink& to, const walk_limits& limits) const override {
+    (void)give_positional(to, limits);
+  }
   void named(etf::sink& to, const walk_limits& limits) const override { (void)give_named(to, limits); }
 
   [[nodiscard]] lent_list lent() const override {
@@ -191,7 +195,8 @@ class typed_arguments final : public arguments {
   void for_each(Visit visit) const {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       (visit.template operator()<Given>(std::get<I>(kept_)), ...);
-    }(std::index_sequence_for<Given...>{});
+    }
+    (std::index_sequence_for<Given...>{});
   }
 
   template <class How, class To>

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -55,7 +56,8 @@ class basic_call : public pool::counted<pool::remote_job> {
 
   // The caller's side ------------------------------------------------------------------------------------
 
-  // Blocks until there is a result or an error. After the deadline the call is given up, and that is its error.
+  // Blocks until there is a result or an error. After the deadline the call is given up, and that is its
+  // error.
   void wait(const deadline& until) {
     if (!arrived_.wait(until)) give_up_for(call_failure::timeout);
     (void)arrived_.wait(std::nullopt);
@@ -84,9 +86,11 @@ class basic_call : public pool::counted<pool::remote_job> {
     if (pushed == pool::mailbox::push_result::queued) return;
     (void)claim();
     left_.announce();
-    if (pushed == pool::mailbox::push_result::closed) return settle(refusal_error(pool::refusal::stopped, name()));
-    settle(std::make_exception_ptr(call_error(
-        call_failure::overload, "the queue of the pool " + name() + " is full: try again later, or raise max_queue")));
+    if (pushed == pool::mailbox::push_result::closed)
+      return settle(refusal_error(pool::refusal::stopped, name()));
+    settle(std::make_exception_ptr(
+        call_error(call_failure::overload,
+                   "the queue of the pool " + name() + " is full: try again later, or raise max_queue")));
   }
 
   // pool::job --------------------------------------------------------------------------------------------
@@ -159,7 +163,8 @@ class basic_call : public pool::counted<pool::remote_job> {
     if (claim()) settle(std::move(failed));
   }
 
-  // The arguments stay until the answer: a process that ends before it has begun the call is not the last to get it.
+  // The arguments stay until the answer: a process that ends before it has begun the call is not the last to
+  // get it.
   void send_over(pool::process_worker& on) noexcept {
     try {
       {
@@ -196,11 +201,15 @@ class basic_call : public pool::counted<pool::remote_job> {
   const asked wanted_;
   std::unique_ptr<arguments> given_;  // the worker's
   const arguments::lent_list lent_;
-  arrival arrived_;  // of failed_ and the result
-  arrival left_;     // the arguments are gone
+  arrival arrived_;     // of failed_ and the result
+  arrival left_;        // the arguments are gone
   std::mutex writing_;  // the arguments, to a process
   std::exception_ptr failed_;
 };
+
+// What a call may be asked for.
+template <class R>
+concept result = std::is_void_v<R> || cpp::readable<R>;
 
 template <class R>
 class typed_call final : public basic_call {

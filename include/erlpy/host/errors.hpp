@@ -54,7 +54,8 @@ class python_error : public error {
  public:
   explicit python_error(python::failure what)
       : error(what.kind + (what.message.empty() ? "" : ": " + what.message)), what_(std::move(what)) {}
-  // The class's name, "ValueError"; str() of it; where it came from, if call_options::traceback asked for that.
+  // The class's name, "ValueError"; str() of it; where it came from, if call_options::traceback asked for
+  // that.
   [[nodiscard]] const std::string& kind() const noexcept { return what_.kind; }
   [[nodiscard]] const std::string& message() const noexcept { return what_.message; }
   [[nodiscard]] const std::vector<python::frame>& frames() const noexcept { return what_.frames; }
@@ -74,7 +75,8 @@ namespace host {
 [[nodiscard]] inline std::exception_ptr refusal_error(pool::refusal why, const std::string& pool) {
   switch (why) {
     case pool::refusal::stopped:
-      return std::make_exception_ptr(call_error(call_failure::pool_stopped, "the pool " + pool + " has stopped"));
+      return std::make_exception_ptr(
+          call_error(call_failure::pool_stopped, "the pool " + pool + " has stopped"));
     case pool::refusal::replaced:
       return std::make_exception_ptr(call_error(
           call_failure::worker_replaced, "the worker did not let go of a call in time, and was replaced"));
@@ -83,8 +85,8 @@ namespace host {
   return std::make_exception_ptr(call_error(call_failure::worker_crashed, "the worker process has ended"));
 }
 
-// Inside a catch block, attached: what was thrown, as something that may leave Python. Exceptions of Python are
-// described here, before they are destroyed; a child that user code forked ends here.
+// Inside a catch block, attached: what was thrown, as something that may leave Python. Exceptions of Python
+// are described here, before they are destroyed; a child that user code forked ends here.
 [[nodiscard]] inline std::exception_ptr error_of_current(const python::interpreter& home, bool with_frames) {
   try {
     throw;

@@ -1,5 +1,5 @@
-// The arguments of a C++ caller as a format of the bridge. Results are not built here: the call takes the object
-// that the operation gives, and makes a value of its own type of it.
+// The arguments of a C++ caller as a format of the bridge. Results are not built here: the call takes the
+// object that the operation gives, and makes a value of its own type of it.
 #ifndef ERLPY_HOST_FORMAT_HPP
 #define ERLPY_HOST_FORMAT_HPP
 
@@ -17,7 +17,7 @@ namespace erlpy::host {
 // What is asked, in the caller's own terms.
 struct asked {
   operation what = operation::call;
-  std::string module;    // UTF-8
+  std::string module;  // UTF-8
   std::string function;
   std::string code;
   bool traceback = false;
@@ -89,9 +89,11 @@ class format {
 static_assert(term_format<format>);
 
 // The same for a worker process, as process::read_request reads it. Errors: conversion_error.
-inline void write_request(pool::outgoing_frame& to, const asked& wanted, const arguments& given, walk_limits limits) {
+inline void write_request(pool::outgoing_frame& to, const asked& wanted, const arguments& given,
+                          walk_limits limits) {
   to.put(static_cast<std::uint8_t>(wanted.what));
-  to.put(static_cast<std::uint8_t>(request_flags::exact_bytes | (wanted.traceback ? request_flags::traceback : 0) |
+  to.put(static_cast<std::uint8_t>(request_flags::exact_bytes |
+                                   (wanted.traceback ? request_flags::traceback : 0) |
                                    (wanted.as_stream ? request_flags::as_stream : 0)));
   to.put(std::int64_t{0});
   etf::sink into(to.bytes(), limits, etf::bytes_form::tagged);

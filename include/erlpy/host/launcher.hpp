@@ -60,8 +60,8 @@ namespace erlpy::host {
 }
 
 // Starts a worker for the slot, and tells the pool of its end. Any thread, without waiting.
-inline void launch_worker(const std::weak_ptr<pool::process_pool>& pool, const std::string& program, std::size_t slot,
-                          std::string told) {
+inline void launch_worker(const std::weak_ptr<pool::process_pool>& pool, const std::string& program,
+                          std::size_t slot, std::string told) {
   const auto body = [pool, program, slot, told = std::move(told)] {
     std::string how;
     try {

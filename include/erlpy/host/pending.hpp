@@ -19,7 +19,8 @@ class [[nodiscard]] pending {
   using clock = std::chrono::steady_clock;
 
   // Made by interpreter_pool.
-  pending(host::typed_call<R>* call, host::deadline until) noexcept : share_(call), call_(call), until_(until) {}
+  pending(host::typed_call<R>* call, host::deadline until) noexcept
+      : share_(call), call_(call), until_(until) {}
   pending(pending&& other) noexcept
       : share_(std::move(other.share_)),
         call_(std::exchange(other.call_, nullptr)),
@@ -37,8 +38,8 @@ class [[nodiscard]] pending {
   }
   ~pending() { drop(); }
 
-  // Waits for the result, once; with the GIL given up, should this thread hold it. Errors: python_error, call_error
-  // (timeout after the deadline of call_options), cpp::mismatch, conversion_error.
+  // Waits for the result, once; with the GIL given up, should this thread hold it. Errors: python_error,
+  // call_error (timeout after the deadline of call_options), cpp::mismatch, conversion_error.
   decltype(auto) get() {
     call_->wait(until_);
     return call_->value();
@@ -83,7 +84,8 @@ class [[nodiscard]] pending {
   // A coroutine has nobody who looks at the clock for it.
   void arm() {
     if (!until_) return;
-    pool::timer::instance().at(*until_, [call = call_, alive = share_] { call->give_up_for(call_failure::timeout); });
+    pool::timer::instance().at(*until_,
+                               [call = call_, alive = share_] { call->give_up_for(call_failure::timeout); });
   }
 
   void drop() noexcept {

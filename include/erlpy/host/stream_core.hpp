@@ -1,7 +1,7 @@
 // A Python iterable as a stream of C++ values: what its worker makes, and its consumer takes.
 //
-// The worlds of stepped_stream (an iterable of this process) and relayed_stream (one of a worker process). Values
-// wait in a queue that is no longer than what the consumer asked for.
+// The worlds of stepped_stream (an iterable of this process) and relayed_stream (one of a worker process).
+// Values wait in a queue that is no longer than what the consumer asked for.
 #ifndef ERLPY_HOST_STREAM_CORE_HPP
 #define ERLPY_HOST_STREAM_CORE_HPP
 
@@ -54,7 +54,9 @@ class basic_stream : public stream_resident {
 
   // pool::resident -----------------------------------------------------------------------------------------
 
-  void refuse(pool::refusal why) noexcept override { end_as(refusal_error(why, pool_->settings().name), true); }
+  void refuse(pool::refusal why) noexcept override {
+    end_as(refusal_error(why, pool_->settings().name), true);
+  }
 
  protected:
   ~basic_stream() override = default;
@@ -119,8 +121,8 @@ class value_queue : public basic_stream {
   using basic_stream::basic_stream;
   using value_type = cpp::result_t<T>;
 
-  // The next value that is there; none: none is there now, or, if `end`, ever. Errors: what the stream ended with,
-  // after its values.
+  // The next value that is there; none: none is there now, or, if `end`, ever. Errors: what the stream ended
+  // with, after its values.
   [[nodiscard]] std::optional<value_type> take(bool& end) {
     const std::lock_guard lock(mutex_);
     if (!values_.empty()) {

@@ -63,8 +63,8 @@ class opening final : public basic_call {
 
 }  // namespace host
 
-// A single-pass range of T. Belongs to one thread or coroutine at a time; its end closes the iterable (`finally`
-// blocks run, on its worker) whether it was read to the end or not.
+// A single-pass range of T. Belongs to one thread or coroutine at a time; its end closes the iterable
+// (`finally` blocks run, on its worker) whether it was read to the end or not.
 //
 //   for (const row& each : pool.stream<row>("reader", "rows", path)) ...
 template <class T>
@@ -89,9 +89,9 @@ class [[nodiscard]] value_stream {
   value_stream& operator=(value_stream&&) = delete;
   ~value_stream() { close(); }
 
-  // Waits for the next value; none at the end. Errors: python_error, call_error, cpp::mismatch, once; after an
-  // error the stream is at its end. The second waits not longer than `limit`: then it is call_error (timeout), and
-  // the stream is closed.
+  // Waits for the next value; none at the end. Errors: python_error, call_error, cpp::mismatch, once; after
+  // an error the stream is at its end. The second waits not longer than `limit`: then it is call_error
+  // (timeout), and the stream is closed.
   [[nodiscard]] std::optional<value_type> next() { return next_until(std::nullopt); }
   [[nodiscard]] std::optional<value_type> next(std::chrono::milliseconds limit) {
     return next_until(clock::now() + limit);
