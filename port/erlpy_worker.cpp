@@ -55,10 +55,20 @@ class leave_no_trace {
   const std::string& address_;
 };
 
+// Else the first sockets would take their numbers, and what Python prints would go there.
+void open_standard_streams() {
+  for (;;) {
+    const int next = ::open("/dev/null", O_RDWR);
+    if (next > STDERR_FILENO) ::close(next);
+    if (next < 0 || next > STDERR_FILENO) return;
+  }
+}
+
 }  // namespace
 
 int main() {
   try {
+    open_standard_streams();
     const int told_by = ::fcntl(3, F_GETFD) == -1 ? STDIN_FILENO : 3;
     const std::string address = read_line(told_by);
     const std::string secret = read_line(told_by);

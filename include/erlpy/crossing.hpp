@@ -24,10 +24,12 @@ inline constexpr std::string_view bytes_tag = "$bytes";
 inline constexpr std::string_view buffer_tag = "$buffer";
 inline constexpr std::string_view ndarray_tag = "$ndarray";
 
-// Between two ends of this library that say so (etf::bytes_form::tagged): {'$complex', Parts}, two floats of
-// 64 bits, big-endian; {'$namedtuple', Name, Fields, Values} and {'$dataclass', ...}, an instance of a class
-// of that name.
+// Between two ends of this library that say so (etf::bytes_form::tagged): {'$real', Bin} and {'$complex',
+// Bin}, floats of 64 bits, big-endian; {'$set', List}; {'$namedtuple', Name, Fields, Values} and
+// {'$dataclass', ...}, an instance of a class of that name.
+inline constexpr std::string_view real_tag = "$real";
 inline constexpr std::string_view complex_tag = "$complex";
+inline constexpr std::string_view set_tag = "$set";
 inline constexpr std::string_view namedtuple_tag = "$namedtuple";
 inline constexpr std::string_view dataclass_tag = "$dataclass";
 

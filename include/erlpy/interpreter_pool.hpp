@@ -85,6 +85,7 @@ class running_pool {
   // what does not let go of a GIL is left behind.
   void stop() {
     pool_->stop();
+    if (waited_.exchange(true)) return;
     without_gil([&] { return state_->await_stop(std::chrono::seconds(5)); });
   }
 
@@ -152,6 +153,7 @@ class running_pool {
   const std::shared_ptr<state> state_ = std::make_shared<state>();
   std::shared_ptr<pool::worker_pool> pool_;
   std::atomic<std::size_t> bound_{0};
+  std::atomic<bool> waited_{false};
 };
 
 }  // namespace host
@@ -181,8 +183,8 @@ class caller {
   }
 
   // Calls `function` of `module`, both UTF-8; a dotted function name is looked up as written. R: any readable
-  // type, or void. What an `async def` returns is awaited. Errors, here: std::bad_alloc; all else is in the
-  // result.
+  // type, or void. What an `async def` returns is awaited. Errors, here: erlpy::error for a worker that
+  // there is not, std::bad_alloc; all else is in the result.
   template <host::result R, host::argument... As>
   pending<R> call(std::string_view module, std::string_view function, As&&... arguments) const {
     host::asked wanted = ask(operation::call);
@@ -245,7 +247,7 @@ class caller {
   }
   [[nodiscard]] host::deadline until() const {
     if (!options_.timeout) return std::nullopt;
-    return std::chrono::steady_clock::now() + *options_.timeout;
+    return host::deadline_after(*options_.timeout);
   }
 
   template <class Handle, class Call, class... As>

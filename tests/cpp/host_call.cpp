@@ -1,5 +1,6 @@
 // Calls of a C++ program, in every kind of pool.
 #include <atomic>
+#include <cmath>
 #include <complex>
 #include <limits>
 #include <map>
@@ -91,6 +92,46 @@ TEST_CASE("values of all kinds go in and come back the same") {
   }
 }
 
+TEST_CASE("what Erlang has no terms for reaches every kind as it is") {
+  for (const isolation kind : every_kind) {
+    INFO(kind_name(kind));
+    erlpy::interpreter_pool pool(options_of(kind));
+    const auto type_of = [&](auto value) {
+      return pool.eval<std::string>("type(v).__name__", kwarg("v", value)).get();
+    };
+    CHECK(std::isnan(pool.eval<double>("v", kwarg("v", std::nan(""))).get()));
+    CHECK(pool.eval<double>("v", kwarg("v", -std::numeric_limits<double>::infinity())).get() ==
+          -std::numeric_limits<double>::infinity());
+    CHECK(type_of(std::nan("")) == "float");
+    CHECK(failure([&] { return pool.eval<std::string>("float('inf')").get(); }) ==
+          "mismatch: expected str, got float");
+    CHECK(type_of(std::set<int>{1, 2}) == "set");
+    CHECK(type_of(std::set<int>{}) == "set");
+    CHECK(pool.eval<std::set<std::string>>("{'a', 'b'}").get() == std::set<std::string>{"a", "b"});
+    CHECK(type_of(static_cast<const char*>(nullptr)) == "NoneType");
+    pool.eval<void>("object()").get();
+    CHECK(failure([&] { return pool.eval<int>("object()").get(); }) == "mismatch: expected int, got object");
+    CHECK(pool.stats().objects == 0);
+  }
+}
+
+TEST_CASE("objects that no C++ value stands for are not kept") {
+  for (const isolation kind : every_kind) {
+    INFO(kind_name(kind));
+    erlpy::interpreter_pool pool(options_of(kind));
+    pool.exec(
+            "import weakref, gc\nclass Thing: pass\nmade = weakref.WeakSet()\n"
+            "def make():\n    thing = Thing()\n    made.add(thing)\n    return [thing]")
+        .get();
+    for (int i = 0; i < 20; ++i) {
+      pool.call<void>("__main__", "make").get();
+      (void)failure([&] { return pool.call<std::vector<int>>("__main__", "make").get(); });
+      (void)pool.call<erlpy::cpp::any_value>("__main__", "make").get();
+    }
+    CHECK(pool.eval<int>("(gc.collect(), len(made))[1]").get() == 0);
+  }
+}
+
 TEST_CASE("text and bytes are told apart in every kind") {
   const std::string plain = "plain";
   const auto bytes = erlpy::byte_buffer{std::byte{'a'}, std::byte{'b'}};
@@ -148,6 +189,17 @@ TEST_CASE("a call that is given up lends until its worker has let go") {
     CHECK(pool.call<int>("__main__", "slow", std::cref(mine)).get() == 9);
     CHECK(pool.call<int>("__main__", "slow", kwarg("v", std::cref(mine))).get() == 9);
   }
+  erlpy::interpreter_pool processes(options_of(isolation::process));
+  processes.exec("import time\nseen = []\ndef slow(v):\n    time.sleep(0.2)\n    seen.append(v[0])").get();
+  auto before = processes.call<void>("__main__", "slow", std::vector<int>{1});
+  {
+    std::vector<int> mine(1000, 9);
+    auto queued = processes.call<void>("__main__", "slow", std::cref(mine));
+    queued.detach();
+    mine.assign(1000, 0);
+  }
+  before.get();
+  CHECK(processes.eval<std::vector<int>>("seen").get() == std::vector<int>{1, 9});
   CHECK(std::chrono::steady_clock::now() - start >= 350ms);
 }
 
@@ -291,6 +343,44 @@ TEST_CASE("a coroutine awaits a call, and goes on without the GIL on a thread th
     };
     CHECK(body(pool).get() == "5 ZeroDivisionError timeout");
   }
+}
+
+TEST_CASE("a coroutine that is destroyed while it waits is not resumed") {
+  struct held {
+    struct promise_type {
+      held get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+      std::suspend_never initial_suspend() noexcept { return {}; }
+      std::suspend_always final_suspend() noexcept { return {}; }
+      void return_void() {}
+      void unhandled_exception() {}
+    };
+    std::coroutine_handle<promise_type> handle;
+  };
+  for (const isolation kind : every_kind) {
+    INFO(kind_name(kind));
+    erlpy::interpreter_pool pool(options_of(kind));
+    bool went_on = false;
+    const auto body = [&]() -> held {
+      co_await pool.call<void>("time", "sleep", 0.2);
+      went_on = true;
+    };
+    for (int i = 0; i < 5; ++i) body().handle.destroy();
+    auto kept = pool.call<void>("time", "sleep", 0.1);
+    const auto other = [&]() -> held {
+      co_await kept;
+      went_on = true;
+    };
+    other().handle.destroy();
+    kept.get();
+    CHECK_FALSE(went_on);
+  }
+}
+
+TEST_CASE("a deadline may lie beyond what a clock can count") {
+  erlpy::interpreter_pool pool(options_of(isolation::shared));
+  CHECK(pool.call<double>("math", "sqrt", 4).get(std::chrono::milliseconds::max()) == 2.0);
+  CHECK(pool.with({.timeout = std::chrono::milliseconds::max()}).call<double>("math", "sqrt", 4).get() ==
+        2.0);
 }
 
 TEST_CASE("a coroutine goes on where its executor takes it") {

@@ -1,7 +1,7 @@
-// Bytes: byte_buffer and std::array<std::byte, N> by value, cpp::buffer and shared_bytes_ptr by reference
-// count, std::span<const std::byte> as a view of what the caller has.
+// Bytes: byte_buffer, std::array<std::byte, N> and std::span<const std::byte> by value; cpp::buffer and
+// shared_bytes_ptr by reference count.
 //
-// To Python the first two are `bytes`; the others are a read-only memoryview on the very bytes, and to
+// To Python the first three are `bytes`, a copy; the others are a read-only memoryview on the very bytes. To
 // Erlang all are binaries.
 #ifndef ERLPY_CPP_BYTES_HPP
 #define ERLPY_CPP_BYTES_HPP
@@ -34,16 +34,6 @@ class owned_bytes final : public shared_bytes {
  private:
   std::unique_ptr<std::byte[]> bytes_;
   std::size_t size_;
-};
-
-// Bytes that somebody else keeps.
-class borrowed_bytes final : public shared_bytes {
- public:
-  explicit borrowed_bytes(bytes_view bytes) noexcept : bytes_(bytes) {}
-  [[nodiscard]] bytes_view view() const noexcept override { return bytes_; }
-
- private:
-  bytes_view bytes_;
 };
 
 [[noreturn]] inline void wrong_size(std::size_t expected, std::size_t got) {
@@ -194,7 +184,7 @@ template <>
 struct caster<bytes_view> {
   template <class To>
   static typename To::value_type walk(bytes_view bytes, To& to, walking&) {
-    return to.shared(std::make_shared<detail::borrowed_bytes>(bytes));
+    return to.bytes(bytes);
   }
 
   using sink = caster<buffer>::sink;

@@ -71,6 +71,7 @@ class sink {
   }
   value_type real(double value) {
     if (std::isfinite(value)) return wrote([&] { out_.real(value); });
+    if (exact()) return wrote([&] { out_.reals(crossing::real_tag, {value}); });
     if (std::isnan(value)) return atom(crossing::nan_atom);
     return atom(value < 0 ? crossing::neg_infinity_atom : crossing::infinity_atom);
   }
@@ -125,12 +126,10 @@ class sink {
 
   // What the other end has to know of: only where exact() says so.
   [[nodiscard]] bool exact() const noexcept { return form_ == bytes_form::tagged; }
+  // That end has no way to let an object go.
+  [[nodiscard]] bool keeps_objects() const noexcept { return !exact(); }
   value_type complex(double real, double imaginary) {
-    return wrote([&] {
-      out_.tuple_head(2);
-      out_.atom(crossing::complex_tag);
-      out_.complex(real, imaginary);
-    });
+    return wrote([&] { out_.reals(crossing::complex_tag, {real, imaginary}); });
   }
   sequence namedtuple(std::string_view name, std::span<const std::string_view> fields);
   sequence dataclass(std::string_view name, std::span<const std::string_view> fields);
@@ -300,7 +299,10 @@ inline sink::sequence sink::dataclass(std::string_view name, std::span<const std
   return instance(crossing::dataclass_tag, name, fields);
 }
 inline sink::ordered_set sink::set(std::size_t n) {
-  const value_type value = wrote([&] { out_.list_head(n); });
+  const value_type value = wrote([&] {
+    tag_as(crossing::set_tag);
+    out_.list_head(n);
+  });
   return {*this, value, n};
 }
 inline sink::mapping sink::map(std::size_t n) {

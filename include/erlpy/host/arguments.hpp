@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -71,15 +72,26 @@ struct stored {
   using type = T;
   [[nodiscard]] static const T& value(const type& kept) noexcept { return kept; }
 };
+// A null pointer is none.
 template <>
 struct stored<const char*> {
-  using type = std::string;
-  [[nodiscard]] static const std::string& value(const type& kept) noexcept { return kept; }
+  struct type {
+    explicit type(const char* given) {
+      if (given != nullptr) text = given;
+    }
+    std::optional<std::string> text;
+  };
+  [[nodiscard]] static const std::optional<std::string>& value(const type& kept) noexcept {
+    return kept.text;
+  }
 };
 template <>
 struct stored<char*> : stored<const char*> {};
 template <>
-struct stored<std::string_view> : stored<const char*> {};
+struct stored<std::string_view> {
+  using type = std::string;
+  [[nodiscard]] static const std::string& value(const type& kept) noexcept { return kept; }
+};
 template <class T>
 struct stored<std::reference_wrapper<T>> {
   using type = std::reference_wrapper<T>;

@@ -2,6 +2,7 @@
 #ifndef ERLPY_HOST_ARRIVAL_HPP
 #define ERLPY_HOST_ARRIVAL_HPP
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <coroutine>
@@ -16,6 +17,12 @@
 namespace erlpy::host {
 
 using deadline = std::optional<std::chrono::steady_clock::time_point>;
+
+// None for a time that nobody lives to see: the clock cannot count that far.
+[[nodiscard]] inline deadline deadline_after(std::chrono::milliseconds limit) {
+  if (limit > std::chrono::hours(24 * 365 * 100)) return std::nullopt;
+  return std::chrono::steady_clock::now() + std::max(limit, std::chrono::milliseconds::zero());
+}
 
 // Runs what blocks without the GIL, which the calling thread may hold where the program embeds Python itself.
 template <class Wait>
@@ -68,6 +75,14 @@ class arrival {
     waiting_ = waiting;
     where_ = std::move(where);
     return true;
+  }
+  // The coroutine that waits is destroyed: it is not resumed any more.
+  void forget(std::coroutine_handle<> waiting) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (waiting_ == waiting) waiting_ = nullptr;
+    }
+    completions::instance().forget(waiting);
   }
 
  private:

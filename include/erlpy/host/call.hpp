@@ -31,6 +31,9 @@ namespace erlpy::host {
   std::vector<etf::term> parts;
   if (!etf::tuple_elements(reason, parts) || parts.size() < 2) {
     const std::string name = etf::atom_text(reason).value_or("the worker process gave no reason");
+    if (name == exception_name(fault::object_gone))
+      return std::make_exception_ptr(
+          conversion_error(fault::object_gone, "the object is not there any more"));
     const auto why = name == "cancelled" ? call_failure::cancelled : call_failure::worker_crashed;
     return std::make_exception_ptr(call_error(why, name));
   }
@@ -78,6 +81,7 @@ class basic_call : public pool::counted<pool::remote_job> {
       without_gil([this] { const std::lock_guard written(writing_); });
     }
   }
+  [[nodiscard]] bool lends() const noexcept { return !lent_.empty(); }
   [[nodiscard]] arrival& arrived() noexcept { return arrived_; }
 
   // Puts it into the queue of a slot, or mailbox::any.
@@ -155,7 +159,7 @@ class basic_call : public pool::counted<pool::remote_job> {
       failed = error_of_current(on.context().home(), wanted_.traceback);
     }
     let_go();
-    if (!failed && keeps_lent()) {
+    if (keeps_lent()) {
       failed = std::make_exception_ptr(
           error("Python kept a view of memory that was lent to the call: pass a cpp::buffer, or a copy"));
     }
@@ -228,7 +232,9 @@ class typed_call final : public basic_call {
 
   void take(pool::thread_worker& on, const python::ref& given, const walk_limits& limits) override {
     cpp::sink<R> into;
-    value_.emplace(transcode(python::source(on.context(), given.get(), limits), into));
+    python::source from(on.context(), given.get(), limits);
+    from.hold_nothing();
+    value_.emplace(transcode(from, into));
   }
   void take(pool::process_worker&, bytes_view payload, const walk_limits& limits) override {
     cpp::sink<R> into;

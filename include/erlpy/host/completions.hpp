@@ -39,6 +39,12 @@ class completions {
     changed_.notify_one();
   }
 
+  // It has not been resumed, and is destroyed.
+  void forget(std::coroutine_handle<> gone) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(due_, [&](const auto& each) { return each.first == gone; });
+  }
+
  private:
   static constexpr std::size_t stack_size = 8U << 20U;
 

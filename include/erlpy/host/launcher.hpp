@@ -3,6 +3,7 @@
 #define ERLPY_HOST_LAUNCHER_HPP
 
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,7 +42,16 @@ namespace erlpy::host {
   std::string name = program;
   std::array<char*, 2> arguments{name.data(), nullptr};
   pid_t child = 0;
-  const int status = ::posix_spawnp(&child, program.c_str(), &actions, nullptr, arguments.data(), environ);
+  // What this thread blocks is nothing that the worker should.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  const int status =
+      ::posix_spawnp(&child, program.c_str(), &actions, &attributes, arguments.data(), environ);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (status != 0) throw error("cannot start the worker program " + program + ": " + std::strerror(status));
   // Two short lines: a pipe takes them whole, and who is gone does not read them.

@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <coroutine>
+#include <memory>
+#include <mutex>
 #include <utility>
 
 #include <erlpy/host/call.hpp>
@@ -25,7 +27,8 @@ class [[nodiscard]] pending {
       : share_(std::move(other.share_)),
         call_(std::exchange(other.call_, nullptr)),
         until_(other.until_),
-        where_(std::move(other.where_)) {}
+        where_(std::move(other.where_)),
+        alarm_(std::move(other.alarm_)) {}
   pending& operator=(pending&& other) noexcept {
     if (this != &other) {
       drop();
@@ -33,6 +36,7 @@ class [[nodiscard]] pending {
       call_ = std::exchange(other.call_, nullptr);
       until_ = other.until_;
       where_ = std::move(other.where_);
+      alarm_ = std::move(other.alarm_);
     }
     return *this;
   }
@@ -46,16 +50,18 @@ class [[nodiscard]] pending {
   }
   // The same, not longer than `limit`: after that the call is given up.
   decltype(auto) get(std::chrono::milliseconds limit) {
-    const auto end = clock::now() + limit;
-    call_->wait(until_ ? std::min(*until_, end) : end);
+    const host::deadline end = host::deadline_after(limit);
+    call_->wait(until_ && (!end || *until_ < *end) ? until_ : end);
     return call_->value();
   }
   // Whether get() would not wait.
   [[nodiscard]] bool ready() const { return call_->arrived().here(); }
   // Gives the call up: get() throws call_error (cancelled), unless the result has come already.
   void cancel() { call_->give_up_for(call_failure::cancelled); }
-  // Lets the call go on without its caller.
-  void detach() noexcept {
+  // Lets the call go on without its caller. Where it borrows memory, waits for its end.
+  void detach() {
+    if (call_->lends()) call_->wait(until_);
+    disarm();
     call_->wait_for_lent();
     call_ = nullptr;
     share_ = {};
@@ -67,28 +73,34 @@ class [[nodiscard]] pending {
     where_ = std::move(where);
     return std::move(*this);
   }
-  auto operator co_await() {
-    struct awaiter {
-      pending& self;
-      [[nodiscard]] bool await_ready() const { return self.ready(); }
-      [[nodiscard]] bool await_suspend(std::coroutine_handle<> waiting) {
-        self.arm();
-        return self.call_->arrived().resume_then(waiting, std::move(self.where_));
-      }
-      decltype(auto) await_resume() { return self.call_->value(); }
-    };
-    return awaiter{*this};
-  }
+  class awaiter;
+  [[nodiscard]] awaiter operator co_await() { return awaiter(*this); }
 
  private:
+  // What the timer has of a call that is awaited: nothing, once the handle is gone.
+  struct alarm {
+    std::mutex mutex;
+    host::typed_call<R>* call = nullptr;
+  };
+
   // A coroutine has nobody who looks at the clock for it.
   void arm() {
     if (!until_) return;
-    pool::timer::instance().at(*until_,
-                               [call = call_, alive = share_] { call->give_up_for(call_failure::timeout); });
+    alarm_ = std::make_shared<alarm>();
+    alarm_->call = call_;
+    pool::timer::instance().at(*until_, [set = alarm_] {
+      const std::lock_guard lock(set->mutex);
+      if (set->call != nullptr) set->call->give_up_for(call_failure::timeout);
+    });
+  }
+  void disarm() noexcept {
+    if (!alarm_) return;
+    const std::lock_guard lock(alarm_->mutex);
+    alarm_->call = nullptr;
   }
 
   void drop() noexcept {
+    disarm();
     if (call_ == nullptr) return;
     if (!call_->arrived().here()) call_->give_up_for(call_failure::cancelled);
     call_->wait_for_lent();
@@ -99,6 +111,38 @@ class [[nodiscard]] pending {
   host::typed_call<R>* call_;
   host::deadline until_;
   executor where_;
+  std::shared_ptr<alarm> alarm_;
+};
+
+// Lives in the coroutine that waits. One that is destroyed meanwhile is not resumed.
+template <class R>
+class pending<R>::awaiter {
+ public:
+  explicit awaiter(pending& self) noexcept : self_(self), share_(self.share_), call_(self.call_) {}
+  awaiter(const awaiter&) = delete;
+  awaiter& operator=(const awaiter&) = delete;
+  ~awaiter() {
+    if (waiting_) call_->arrived().forget(waiting_);
+  }
+  [[nodiscard]] bool await_ready() const { return call_->arrived().here(); }
+  [[nodiscard]] bool await_suspend(std::coroutine_handle<> waiting) {
+    self_.arm();
+    waiting_ = waiting;  // first: once it can be resumed, nothing here is this thread's to touch
+    if (call_->arrived().resume_then(waiting, std::move(self_.where_))) return true;
+    waiting_ = nullptr;
+    return false;
+  }
+  decltype(auto) await_resume() {
+    waiting_ = nullptr;
+    self_.disarm();
+    return call_->value();
+  }
+
+ private:
+  pending& self_;
+  pool::job_ptr share_;  // of the call, which must be there to be told that this is gone
+  host::typed_call<R>* call_;
+  std::coroutine_handle<> waiting_;
 };
 
 }  // namespace erlpy

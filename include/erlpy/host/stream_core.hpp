@@ -143,7 +143,9 @@ class value_queue : public basic_stream {
     walk_limits limits = limits_on(on);
     limits.breathe = [](void*) { const python::detached others; };
     cpp::sink<T> into;
-    add(transcode(python::source(on.context(), given.get(), limits), into));
+    python::source from(on.context(), given.get(), limits);
+    from.hold_nothing();
+    add(transcode(from, into));
   }
   void put_payload(pool::worker& on, bytes_view payload) {
     cpp::sink<T> into;

@@ -94,7 +94,7 @@ class [[nodiscard]] value_stream {
   // (timeout), and the stream is closed.
   [[nodiscard]] std::optional<value_type> next() { return next_until(std::nullopt); }
   [[nodiscard]] std::optional<value_type> next(std::chrono::milliseconds limit) {
-    return next_until(clock::now() + limit);
+    return next_until(host::deadline_after(limit));
   }
 
   // Closes the iterable now; there are no more values.

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include <erlpy/detail/thread.hpp>
+#include <erlpy/pool/preparation.hpp>
 #include <erlpy/pool/process_worker.hpp>
 #include <erlpy/pool/timer.hpp>
 #include <erlpy/pool/worker_pool.hpp>
@@ -117,7 +118,7 @@ class process_pool final : public worker_pool {
   void run(const std::shared_ptr<process_worker>& added) {
     watch_memory(added);
     try {
-      erlpy::detail::start_thread("erlpy-process", settings_.stack_size, [added] { added->main(); });
+      erlpy::detail::start_thread("erlpy-process", worker_stack(settings_), [added] { added->main(); });
     } catch (...) {
       worker_left(*added);
       throw;

@@ -45,11 +45,25 @@ concept caches_texts = requires(S& sink, const void* identity, std::string_view 
 
 // A sink of a world that has complex numbers; in others they are objects.
 template <class S>
-concept takes_complex = requires(S& sink) { sink.complex(0.0, 0.0); };
+concept takes_complex = requires(S& sink) {
+  sink.complex(0.0, 0.0);
+};
+
+// Whether somebody at the sink's end will let objects go again.
+template <class S>
+[[nodiscard]] bool keeps_objects(const S& to) noexcept {
+  if constexpr (requires {
+                  { to.keeps_objects() } -> std::same_as<bool>;
+                })
+    return to.keeps_objects();
+  return true;
+}
 
 // A sink that keeps nothing, and so no objects.
 template <class S>
-concept ignores_values = requires { requires S::ignores; };
+concept ignores_values = requires {
+  requires S::ignores;
+};
 
 }  // namespace detail
 
@@ -58,6 +72,9 @@ class source {
   // The caller keeps `value` alive; `where` outlives the source.
   source(context& where, PyObject* value, const walk_limits& limits = {})
       : context_(where), value_(value), limits_(limits), guard_(limits) {}
+
+  // From now on no object is held: one that has no value of another kind is told as object number 0.
+  void hold_nothing() noexcept { hold_ = false; }
 
   // Errors: conversion_error, python::exception. Objects that were held for a value that fails to cross
   // are let go of again.
@@ -433,6 +450,7 @@ class source {
   template <class To>
   [[gnu::noinline]] typename To::value_type held(PyObject* object, To& to, bool generator) {
     if constexpr (detail::ignores_values<To>) return to.none();
+    if (!hold_ || !detail::keeps_objects(to)) return to.object({0, 0, generator});
     std::uint64_t& number = held_.emplace_back();  // first: what is held must be known here
     const object_ref reference = context_.objects().hold(ref::borrow(object), generator);
     number = reference.id;
@@ -445,6 +463,7 @@ class source {
   walk_guard guard_;
   detail::known_types known_;
   std::array<PyObject*, std::numeric_limits<std::size_t>::digits> landmarks_{};  // compared, never used
+  bool hold_ = true;
   std::vector<std::uint64_t> held_;  // numbers of the objects that this walk put into the table
 };
 

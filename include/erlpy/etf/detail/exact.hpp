@@ -14,18 +14,25 @@
 
 namespace erlpy::etf::detail {
 
-enum class exact_kind : std::uint8_t { none, complex, namedtuple, dataclass };
+enum class exact_kind : std::uint8_t { none, real, complex, set, namedtuple, dataclass };
 
-// Which of them the tuple is whose first element is next. One that only looks alike is an ordinary tuple. Apart from
-// the walk for its stack, as match_tagged().
+// Which of them the tuple is whose first element is next. One that only looks alike is an ordinary tuple.
+// Apart from the walk for its stack, as match_tagged().
 [[nodiscard, gnu::noinline]] inline exact_kind match_exact(reader in, std::uint64_t arity) {
   if (!may_be_tagged(in, arity)) return exact_kind::none;
   atom_scratch scratch;
   const std::string_view name = read_atom(in, scratch);
-  if (in.peek() != tag::binary) return exact_kind::none;
+  const tag next = in.peek();
+  if (arity == 2 && name == crossing::set_tag &&
+      (next == tag::list || next == tag::nil || next == tag::string))
+    return exact_kind::set;
+  if (next != tag::binary) return exact_kind::none;
   if (arity == 2) {
     in.skip(1);
-    return name == crossing::complex_tag && in.u32() == 2 * sizeof(double) ? exact_kind::complex : exact_kind::none;
+    const std::uint32_t size = in.u32();
+    if (name == crossing::real_tag && size == sizeof(double)) return exact_kind::real;
+    return name == crossing::complex_tag && size == 2 * sizeof(double) ? exact_kind::complex
+                                                                       : exact_kind::none;
   }
   if (name == crossing::namedtuple_tag) return exact_kind::namedtuple;
   return name == crossing::dataclass_tag ? exact_kind::dataclass : exact_kind::none;
@@ -43,7 +50,8 @@ enum class exact_kind : std::uint8_t { none, complex, namedtuple, dataclass };
 // The size of a tuple that begins here; its elements are next.
 [[nodiscard]] inline std::size_t instance_size(reader& in) {
   const tag first = in.peek();
-  if (first != tag::small_tuple && first != tag::large_tuple) in.fail("an instance whose parts are not tuples");
+  if (first != tag::small_tuple && first != tag::large_tuple)
+    in.fail("an instance whose parts are not tuples");
   in.skip(1);
   const std::uint64_t size = first == tag::small_tuple ? in.u8() : in.u32();
   in.need_items(size, 1);

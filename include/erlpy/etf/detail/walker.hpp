@@ -26,7 +26,9 @@ namespace erlpy::etf::detail {
 
 // A sink that throws whatever an improper list holds: such a list need not be known before it is read.
 template <class S>
-concept refuses_improper_lists = requires { requires S::refuses_improper_lists; };
+concept refuses_improper_lists = requires {
+  requires S::refuses_improper_lists;
+};
 
 // One walk. `owner`, if given, owns the bytes that `in` reads. The functions for containers are kept
 // out of line: what they need on the stack would else be paid by every level of nesting.
@@ -173,10 +175,31 @@ class walker {
     return sequence(to.tuple(static_cast<std::size_t>(arity)), arity);
   }
 
+  // A list, as a set: what is written as one is proper, and no STRING.
+  template <class To>
+  typename To::value_type set(To& to) {
+    if (in_.peek() == tag::nil) {
+      in_.skip(1);
+      return sequence(to.set(0), 0);
+    }
+    if (in_.u8() != static_cast<std::uint8_t>(tag::list)) in_.fail("a set that is not a list");
+    const std::uint64_t length = in_.u32();
+    owe(length + 1);
+    auto built = sequence(to.set(static_cast<std::size_t>(length)), length);
+    if (in_.u8() != static_cast<std::uint8_t>(tag::nil)) in_.fail("a set that is an improper list");
+    --owed_;
+    return built;
+  }
+
   template <class To>
   [[gnu::noinline]] typename To::value_type exact_value(To& to, std::uint64_t arity, exact_kind found) {
     owed_ -= arity;
     (void)skip(in_);  // the tag
+    if (found == exact_kind::real) {
+      in_.skip(1 + 4);
+      return to.real(std::bit_cast<double>(in_.u64()));
+    }
+    if (found == exact_kind::set) return set(to);
     if (found == exact_kind::complex) {
       in_.skip(1 + 4);
       const auto real = std::bit_cast<double>(in_.u64());

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
 #include <span>
 #include <string>
@@ -86,14 +87,7 @@ class writer {
         magnitude(true, value);
       return;
     }
-    if (digits.size() <= 255) {
-      put(tag::small_big, static_cast<std::uint8_t>(digits.size()));
-    } else {
-      check("integer with bytes", digits.size());
-      put(tag::large_big, static_cast<std::uint32_t>(digits.size()));
-    }
-    u8(negative ? 1 : 0);
-    append(digits);
+    long_integer(negative, digits);
   }
 
   void real(double value) { put(tag::new_float, std::bit_cast<std::uint64_t>(value)); }
@@ -153,14 +147,16 @@ class writer {
     for (const std::int64_t extent : shape) integer(extent);
   }
 
-  // The bytes of '$complex'.
-  void complex(double real, double imaginary) {
-    std::span<std::byte> parts = binary_of(2 * sizeof(double));
-    for (const double part : {real, imaginary}) {
-      const auto bits = std::bit_cast<std::uint64_t>(part);
+  // {Tag, Bin}, floats of 64 bits, whatever they are.
+  void reals(std::string_view tag, std::initializer_list<double> values) {
+    tuple_head(2);
+    atom(tag);
+    std::span<std::byte> room = binary_of(values.size() * sizeof(double));
+    for (const double each : values) {
+      const auto bits = std::bit_cast<std::uint64_t>(each);
       for (std::size_t i = 0; i < sizeof bits; ++i)
-        parts[i] = static_cast<std::byte>(bits >> (8 * (sizeof bits - 1 - i)));
-      parts = parts.subspan(sizeof bits);
+        room[i] = static_cast<std::byte>(bits >> (8 * (sizeof bits - 1 - i)));
+      room = room.subspan(sizeof bits);
     }
   }
 
@@ -176,6 +172,17 @@ class writer {
  private:
   static void check(std::string_view what, std::size_t n) {
     if (n > std::numeric_limits<std::uint32_t>::max()) too_big(what, n);
+  }
+
+  [[gnu::noinline]] void long_integer(bool negative, bytes_view digits) {
+    if (digits.size() <= 255) {
+      put(tag::small_big, static_cast<std::uint8_t>(digits.size()));
+    } else {
+      check("integer with bytes", digits.size());
+      put(tag::large_big, static_cast<std::uint32_t>(digits.size()));
+    }
+    u8(negative ? 1 : 0);
+    append(digits);
   }
 
   // Where the next n bytes, a few, are to be written; they count when `gathered_` does.
