@@ -246,6 +246,7 @@ class thread_worker final : public worker {
       }
       end_residents();
       loop_->close();
+      python::release_import_lock();
       if (lodging_.own || (leaving() && !abandoned())) empty_slot();
       context_ = nullptr;
     }
@@ -277,6 +278,7 @@ class thread_worker final : public worker {
       failed = python::failure{"SystemError", other.what(), {}};
     }
     activity_.end();
+    if (failed) python::release_import_lock();
     home_->note_gil();
     const bool good = !failed.has_value();
     events_.started(*this, std::move(failed));
@@ -363,6 +365,7 @@ class thread_worker final : public worker {
       next->discard();
     }
     activity_.end();
+    if (next->stop_flag().load(std::memory_order_relaxed)) python::release_import_lock();
     const auto spent = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - started);
     place_.busy_us.fetch_add(static_cast<std::uint64_t>(spent.count()), std::memory_order_relaxed);
   }

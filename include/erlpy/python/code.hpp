@@ -50,8 +50,7 @@ inline void exec_code(PyObject* module, std::string_view text) {
   PyCompilerFlags flags{};
   flags.cf_flags = PyCF_SOURCE_IS_UTF8 | PyCF_IGNORE_COOKIE;
   flags.cf_feature_version = PY_MINOR_VERSION;
-  const ref code =
-      checked(Py_CompileStringExFlags(terminated.c_str(), "<exec>", Py_file_input, &flags, -1));
+  const ref code = checked(Py_CompileStringExFlags(terminated.c_str(), "<exec>", Py_file_input, &flags, -1));
   PyObject* globals = PyModule_GetDict(module);
   const ref done = checked(PyEval_EvalCode(code.get(), globals, globals));
 }
@@ -106,6 +105,20 @@ inline void exec_code(PyObject* module, std::string_view text) {
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(steps.get()); ++i)
     found = checked(PyObject_GetAttr(found.get(), PyList_GET_ITEM(steps.get(), i)));
   return found;
+}
+
+// Attached, where no import of this thread is under way: gives the import lock back that an interruption has
+// left with it. importlib takes that lock before the `try` that lets go of it, so that an asynchronous
+// exception between the two would stop every later import, before 3.12 those of all interpreters.
+inline void release_import_lock() noexcept {
+  const ref name = ref::steal(PyUnicode_FromString("_imp"));
+  const ref imports = ref::steal(name ? PyImport_GetModule(name.get()) : nullptr);
+  while (imports) {
+    if (const ref released = ref::steal(PyObject_CallMethod(imports.get(), "release_lock", nullptr));
+        !released)
+      break;
+  }
+  PyErr_Clear();  // RuntimeError: this thread does not have it
 }
 
 }  // namespace erlpy::python
