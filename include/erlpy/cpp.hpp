@@ -6,6 +6,7 @@
 #include <erlpy/cpp/any_value.hpp>
 #include <erlpy/cpp/bytes.hpp>
 #include <erlpy/cpp/caster.hpp>
+#include <erlpy/cpp/charlist.hpp>
 #include <erlpy/cpp/chrono.hpp>
 #include <erlpy/cpp/complex.hpp>
 #include <erlpy/cpp/erlang.hpp>

@@ -3,14 +3,18 @@
 #ifndef ERLPY_REPLY_HPP
 #define ERLPY_REPLY_HPP
 
-#include <cstddef>
 #include <cstdint>
 #include <new>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <variant>
 
+#include <erlpy/cpp/tuple.hpp>
 #include <erlpy/data_model.hpp>
+#include <erlpy/detail/utf8.hpp>
+#include <erlpy/error_values.hpp>
 #include <erlpy/python/exception.hpp>
 #include <erlpy/python/failure.hpp>
 #include <erlpy/python/fork.hpp>
@@ -24,67 +28,28 @@ class reply_writer {
   reply_writer(Format& format, bool with_frames, std::optional<std::int64_t> index)
       : format_(format), with_frames_(with_frames), index_(index) {}
 
-  [[nodiscard]] auto exception(const python::failure& failed) {
-    return indexed([&] {
-      auto& to = format_.sink();
-      auto tuple = to.tuple(with_frames_ ? 3 : 2);
-      tuple.push(format_.may_be_atom(failed.kind) ? to.atom(failed.kind) : to.text(failed.kind));
-      tuple.push(characters(failed.message));
-      if (with_frames_) tuple.push(frames(failed));
-      return tuple.finish();
-    });
+  [[nodiscard]] auto exception(python::failure failed) {
+    // Messages of C++ exceptions may be in any encoding.
+    erlpy::detail::make_valid_utf8(failed.kind);
+    erlpy::detail::make_valid_utf8(failed.message);
+    error_class kind = std::move(failed.kind);
+    if (const auto& name = std::get<std::string>(kind); format_.may_be_atom(name)) kind = cpp::atom{name};
+    cpp::charlist message{std::move(failed.message)};
+    if (with_frames_) {
+      return write(traced_error_value{std::move(kind), std::move(message), std::move(failed.frames)});
+    }
+    return write(error_value{std::move(kind), std::move(message)});
   }
 
-  [[nodiscard]] auto reason(std::string_view name) {
-    return indexed([&] { return format_.sink().atom(name); });
-  }
+  [[nodiscard]] auto reason(std::string_view name) { return write(cpp::atom{std::string(name)}); }
 
  private:
-  template <class Write>
-  [[nodiscard]] auto indexed(Write write) {
-    if (!index_) return write();
+  template <class Reason>
+  [[nodiscard]] auto write(Reason reason) {
     auto& to = format_.sink();
-    auto tuple = to.tuple(2);
-    tuple.push(to.integer(*index_));
-    tuple.push(write());
-    return tuple.finish();
-  }
-
-  // An Erlang string: the code points of valid UTF-8.
-  [[nodiscard]] auto characters(std::string_view text) {
-    auto& to = format_.sink();
-    const auto starts_one = [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; };
-    std::size_t count = 0;
-    for (const char c : text) count += starts_one(c) ? 1 : 0;
-    auto list = to.list(count);
-    for (std::size_t i = 0; i < text.size();) {
-      const auto lead = static_cast<unsigned char>(text[i]);
-      std::uint32_t point = lead < 0x80U   ? lead
-                            : lead < 0xE0U ? lead & 0x1FU
-                            : lead < 0xF0U ? lead & 0x0FU
-                                           : lead & 0x07U;
-      for (++i; i < text.size() && !starts_one(text[i]); ++i)
-        point = (point << 6U) | (static_cast<unsigned char>(text[i]) & 0x3FU);
-      list.push(to.integer(point));
-    }
-    return list.finish();
-  }
-
-  [[nodiscard]] auto frames(const python::failure& failed) {
-    auto& to = format_.sink();
-    auto list = to.list(failed.frames.size());
-    for (const python::frame& each : failed.frames) list.push(frame(each));
-    return list.finish();
-  }
-
-  // The builder ends before its value goes into another: builders nest.
-  [[nodiscard]] auto frame(const python::frame& each) {
-    auto& to = format_.sink();
-    auto tuple = to.tuple(3);
-    tuple.push(to.text(each.file));
-    tuple.push(to.integer(each.line));
-    tuple.push(to.text(each.function));
-    return tuple.finish();
+    if (!index_) return transcode(cpp::source(reason), to);
+    const std::pair indexed(*index_, std::move(reason));
+    return transcode(cpp::source(indexed), to);
   }
 
   Format& format_;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -234,6 +235,23 @@ TEST_CASE("atoms") {
   CHECK(from<cpp::atom>("'ok'").name == "ok");
   CHECK(from<cpp::atom>("__import__('erlang').Atom('ok')").name == "ok");
   CHECK(wrong<cpp::atom>("1") == "expected atom, got int");
+}
+
+TEST_CASE("Erlang's strings are lists of code points") {
+  const cpp::charlist text{"h\u00e9\u20ac\U0001f600"};
+  CHECK(survives(text));
+  CHECK(survives(cpp::charlist{}));
+  CHECK(python_repr(text) == "[104, 233, 8364, 128512]");
+  CHECK(read<cpp::charlist>(py("'h\u00e9'")).text == "h\u00e9");
+  CHECK(from<cpp::charlist>("[97, 98]").text == "ab");
+  // STRING_EXT, as Erlang writes "ab".
+  constexpr std::array<unsigned char, 6> external{131, 107, 0, 2, 'a', 'b'};
+  CHECK(decoded<cpp::charlist>(std::as_bytes(std::span(external))).text == "ab");
+  CHECK(wrong<cpp::charlist>("[97, 0xd800]") == "[1]: 55296 is no Unicode character");
+  CHECK(wrong<cpp::charlist>("[0x110000]") == "[0]: 1114112 is no Unicode character");
+  CHECK(wrong<cpp::charlist>("[97, 'b']") == "[1]: expected int, got str");
+  CHECK(wrong<cpp::charlist>("5") == "expected list of characters, got int");
+  CHECK(contains(failure([] { static_cast<void>(encoded(cpp::charlist{"a\xff"})); }), "not UTF-8 at byte 1"));
 }
 
 TEST_CASE("bytes") {

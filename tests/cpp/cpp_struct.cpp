@@ -48,6 +48,12 @@ struct some_of_many {
   friend bool operator==(const some_of_many&, const some_of_many&) = default;
 };
 
+struct place {
+  std::string file;
+  int line = 0;
+  friend bool operator==(const place&, const place&) = default;
+};
+
 struct nothing {
   friend bool operator==(nothing, nothing) = default;
 };
@@ -106,6 +112,9 @@ struct erlpy::field_names<some_of_many> {
 };
 template <>
 inline constexpr bool erlpy::ignore_unknown_fields<some_of_many> = true;
+// Without names: a tuple needs none.
+template <>
+inline constexpr bool erlpy::crosses_as_tuple<place> = true;
 template <>
 struct erlpy::field_names<tree> {
   static constexpr std::array<std::string_view, 3> value = {"value", "children", "sibling"};
@@ -165,6 +174,18 @@ TEST_CASE("a struct is an Erlang record") {
   CHECK(decoded<row>(encoded(erlpy::as_record(full))) == full);
   CHECK(wrong_term<point>(std::tuple(1.0, 2.0, 3.0)) == "[0]: expected an atom, the record's tag, got float");
   CHECK(wrong_term<point>(std::tuple(cpp::atom{"point"}, 1.0, "x")) == "y: expected float, got binary");
+}
+
+TEST_CASE("a struct may be a tuple of its fields and nothing else") {
+  const place here{"a.py", 7};
+  CHECK(survives(here));
+  CHECK(survives(std::vector<place>{here, {}}));
+  CHECK(python_repr(here) == "('a.py', 7)");
+  CHECK(erlang_text(here) == "{<<\"a.py\">>,7}");
+  CHECK(wrong<place>("('a.py', 7, 8)") == "expected a tuple of 2, got one of 3");
+  CHECK(wrong<place>("('a.py', 'b')") == "[1]: expected int, got str");
+  CHECK(wrong<place>("{'file': 'a.py', 'line': 7}") == "expected tuple of 2 for place, got map");
+  CHECK(wrong<std::vector<place>>("[('a.py', 1), 5]") == "[1]: expected tuple of 2 for place, got int");
 }
 
 TEST_CASE("a struct is read from what Python has") {

@@ -321,80 +321,11 @@ TEST_CASE("a full queue refuses, and a pool that has stopped says so") {
   CHECK(failure([&] { return face.eval<int>("1").get(); }) == "call_error: pool_stopped");
 }
 
-TEST_CASE("a coroutine awaits a call, and goes on without the GIL on a thread that is no worker") {
-  for (const isolation kind : every_kind) {
-    INFO(kind_name(kind));
-    erlpy::interpreter_pool pool(options_of(kind));
-    const auto body = [](erlpy::interpreter_pool& in) -> task<std::string> {
-      const double root = co_await in.call<double>("math", "sqrt", 25);
-      if (erlpy::python::compat::thread_attached()) co_return "attached";
-      std::string told;
-      try {
-        (void)co_await in.eval<int>("1 / 0");
-      } catch (const erlpy::python_error& raised) {
-        told = raised.kind();
-      }
-      try {
-        co_await in.with({.timeout = 100ms}).call<void>("time", "sleep", 2);
-      } catch (const erlpy::call_error& failed) {
-        told += " " + std::string(erlpy::failure_name(failed.why()));
-      }
-      co_return std::to_string(static_cast<int>(root)) + " " + told;
-    };
-    CHECK(body(pool).get() == "5 ZeroDivisionError timeout");
-  }
-}
-
-TEST_CASE("a coroutine that is destroyed while it waits is not resumed") {
-  struct held {
-    struct promise_type {
-      held get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
-      std::suspend_never initial_suspend() noexcept { return {}; }
-      std::suspend_always final_suspend() noexcept { return {}; }
-      void return_void() {}
-      void unhandled_exception() {}
-    };
-    std::coroutine_handle<promise_type> handle;
-  };
-  for (const isolation kind : every_kind) {
-    INFO(kind_name(kind));
-    erlpy::interpreter_pool pool(options_of(kind));
-    bool went_on = false;
-    const auto body = [&]() -> held {
-      co_await pool.call<void>("time", "sleep", 0.2);
-      went_on = true;
-    };
-    for (int i = 0; i < 5; ++i) body().handle.destroy();
-    auto kept = pool.call<void>("time", "sleep", 0.1);
-    const auto other = [&]() -> held {
-      co_await kept;
-      went_on = true;
-    };
-    other().handle.destroy();
-    kept.get();
-    CHECK_FALSE(went_on);
-  }
-}
-
 TEST_CASE("a deadline may lie beyond what a clock can count") {
   erlpy::interpreter_pool pool(options_of(isolation::shared));
   CHECK(pool.call<double>("math", "sqrt", 4).get(std::chrono::milliseconds::max()) == 2.0);
   CHECK(pool.with({.timeout = std::chrono::milliseconds::max()}).call<double>("math", "sqrt", 4).get() ==
         2.0);
-}
-
-TEST_CASE("a coroutine goes on where its executor takes it") {
-  erlpy::interpreter_pool pool(options_of(isolation::shared));
-  std::promise<std::coroutine_handle<>> handed;
-  const auto body = [&]() -> task<std::thread::id> {
-    co_await pool.call<void>("time", "sleep", 0.05).via([&](std::coroutine_handle<> next) {
-      handed.set_value(next);
-    });
-    co_return std::this_thread::get_id();
-  };
-  auto running = body();
-  handed.get_future().get().resume();
-  CHECK(running.get() == std::this_thread::get_id());
 }
 
 TEST_CASE("many threads share a pool") {

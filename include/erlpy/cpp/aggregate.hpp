@@ -7,6 +7,7 @@
 //     erlpy::ignore_unknown_fields<T> is set
 //   - a tuple of exactly its fields, in order: a namedtuple
 //   - a tuple of an atom and these: an Erlang record
+// With erlpy::crosses_as_tuple<T> it is a tuple of its fields everywhere, and nothing else.
 //
 // A struct has no base classes, constructors, C arrays or references, and each of its fields crosses.
 #ifndef ERLPY_CPP_AGGREGATE_HPP
@@ -94,7 +95,12 @@ class struct_under_way {
             boost::pfr::get<index>(built_) = walk(to);
           });
         },
-        [&] { return "." + std::string(names_of<T>()[field]); });
+        [&] {
+          if constexpr (crosses_as_tuple<T>)
+            return index_step(field);
+          else
+            return "." + std::string(names_of<T>()[field]);
+        });
   }
   T take() { return std::move(built_); }
 
@@ -193,6 +199,22 @@ struct struct_sink : refusing<struct_sink<T>, T> {
   }
 };
 
+// Of a struct that crosses as a tuple.
+template <plain_struct T>
+struct positional_sink : refusing<positional_sink<T>, T> {
+  static constexpr std::size_t fields = field_count<T>;
+  static constexpr kinds exact = kind::tuple;
+  static constexpr kinds also{};
+  [[nodiscard]] static std::string expected() {
+    return "tuple of " + std::to_string(fields) + " for " + std::string(type_name<T>());
+  }
+
+  struct_tuple_builder<T> tuple(std::size_t size) const {
+    if (size != fields) wrong_length("tuple", std::to_string(fields), size);
+    return struct_tuple_builder<T>(false);
+  }
+};
+
 // Reports the fields in order, without their names.
 template <class Builder, plain_struct T>
 void walk_fields(const T& value, Builder& out, walking& on) {
@@ -216,16 +238,22 @@ struct caster<T> {
   template <class To>
   [[gnu::noinline]] static typename To::value_type walk(const T& value, To& to, walking& on) {
     const walk_guard::level inside = on.enter();
-    auto out = to.map(detail::field_count<T>);
-    constexpr auto& names = detail::names_of<T>();
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
-      (on.entry(out, detail::field_key{names[I]}, boost::pfr::get<I>(value)), ...);
+    if constexpr (crosses_as_tuple<T>) {
+      auto out = to.tuple(detail::field_count<T>);
+      detail::walk_fields(value, out, on);
+      return out.finish();
+    } else {
+      auto out = to.map(detail::field_count<T>);
+      constexpr auto& names = detail::names_of<T>();
+      [&]<std::size_t... I>(std::index_sequence<I...>) {
+        (on.entry(out, detail::field_key{names[I]}, boost::pfr::get<I>(value)), ...);
+      }
+      (std::make_index_sequence<detail::field_count<T>>{});
+      return detail::finish_distinct(out);
     }
-    (std::make_index_sequence<detail::field_count<T>>{});
-    return detail::finish_distinct(out);
   }
 
-  using sink = detail::struct_sink<T>;
+  using sink = std::conditional_t<crosses_as_tuple<T>, detail::positional_sink<T>, detail::struct_sink<T>>;
 };
 
 }  // namespace erlpy::cpp

@@ -72,6 +72,10 @@ inline constexpr bool ignore_unknown_fields = false;
 template <class T>
 inline constexpr bool default_missing_fields = false;
 
+// True makes T a tuple of its fields, without their names, in every world.
+template <class T>
+inline constexpr bool crosses_as_tuple = false;
+
 namespace cpp::detail {
 
 template <std::size_t N>

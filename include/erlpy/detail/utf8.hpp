@@ -89,6 +89,27 @@ namespace erlpy::detail {
   return true;
 }
 
+// Replaces each byte that is part of no well-formed sequence by a question mark.
+inline void make_valid_utf8(std::string& text) noexcept {
+  for (std::size_t at = ascii_prefix(text); at < text.size();) {
+    const std::size_t length = static_cast<unsigned char>(text[at]) < 0x80 ? 1 : utf8_sequence(text, at);
+    if (length == 0) text[at] = '?';
+    at += length == 0 ? 1 : length;
+  }
+}
+
+// The code point at `at` of valid UTF-8; `at` moves behind it.
+[[nodiscard]] inline std::uint32_t next_code_point(std::string_view text, std::size_t& at) noexcept {
+  const auto lead = static_cast<unsigned char>(text[at++]);
+  std::uint32_t point = lead < 0x80U   ? lead
+                        : lead < 0xE0U ? lead & 0x1FU
+                        : lead < 0xF0U ? lead & 0x0FU
+                                       : lead & 0x07U;
+  for (; at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U; ++at)
+    point = (point << 6U) | (static_cast<unsigned char>(text[at]) & 0x3FU);
+  return point;
+}
+
 // Code points in text that is valid UTF-8.
 [[nodiscard]] inline std::size_t count_code_points(std::string_view text) noexcept {
   std::size_t count = 0;

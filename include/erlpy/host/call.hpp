@@ -8,13 +8,12 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <erlpy/cpp.hpp>
-#include <erlpy/detail/utf8.hpp>
+#include <erlpy/error_values.hpp>
 #include <erlpy/etf.hpp>
 #include <erlpy/host/arrival.hpp>
 #include <erlpy/host/errors.hpp>
@@ -37,18 +36,10 @@ namespace erlpy::host {
     const auto why = name == "cancelled" ? call_failure::cancelled : call_failure::worker_crashed;
     return std::make_exception_ptr(call_error(why, name));
   }
-  python::failure failed;
-  cpp::sink<std::string> kind;
-  failed.kind = transcode(etf::source(parts[0]), kind);
-  cpp::sink<std::vector<std::uint32_t>> message;
-  for (const std::uint32_t point : transcode(etf::source(parts[1]), message))
-    erlpy::detail::append_code_point(point, failed.message);
-  if (parts.size() > 2) {
-    cpp::sink<std::vector<std::tuple<std::string, std::int64_t, std::string>>> frames;
-    for (auto& [file, line, function] : transcode(etf::source(parts[2]), frames))
-      failed.frames.push_back({std::move(file), line, std::move(function)});
-  }
-  return std::make_exception_ptr(python_error(std::move(failed)));
+  const auto raised = [&](auto to) {
+    return std::make_exception_ptr(python_error(failure_of(transcode(etf::source(reason), to))));
+  };
+  return parts.size() == 2 ? raised(cpp::sink<error_value>{}) : raised(cpp::sink<traced_error_value>{});
 }
 
 // All of a call but the type of its result.

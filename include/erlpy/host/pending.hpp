@@ -4,12 +4,11 @@
 
 #include <chrono>
 #include <coroutine>
-#include <memory>
-#include <mutex>
 #include <utility>
 
+#include <erlpy/host/alarm.hpp>
+#include <erlpy/host/awaiting.hpp>
 #include <erlpy/host/call.hpp>
-#include <erlpy/pool/timer.hpp>
 
 namespace erlpy {
 
@@ -28,7 +27,7 @@ class [[nodiscard]] pending {
         call_(std::exchange(other.call_, nullptr)),
         until_(other.until_),
         where_(std::move(other.where_)),
-        alarm_(std::move(other.alarm_)) {}
+        late_(std::move(other.late_)) {}
   pending& operator=(pending&& other) noexcept {
     if (this != &other) {
       drop();
@@ -36,7 +35,7 @@ class [[nodiscard]] pending {
       call_ = std::exchange(other.call_, nullptr);
       until_ = other.until_;
       where_ = std::move(other.where_);
-      alarm_ = std::move(other.alarm_);
+      late_ = std::move(other.late_);
     }
     return *this;
   }
@@ -61,7 +60,7 @@ class [[nodiscard]] pending {
   // Lets the call go on without its caller. Where it borrows memory, waits for its end.
   void detach() {
     if (call_->lends()) call_->wait(until_);
-    disarm();
+    late_.disarm();
     call_->wait_for_lent();
     call_ = nullptr;
     share_ = {};
@@ -77,30 +76,14 @@ class [[nodiscard]] pending {
   [[nodiscard]] awaiter operator co_await() { return awaiter(*this); }
 
  private:
-  // What the timer has of a call that is awaited: nothing, once the handle is gone.
-  struct alarm {
-    std::mutex mutex;
-    host::typed_call<R>* call = nullptr;
-  };
-
   // A coroutine has nobody who looks at the clock for it.
   void arm() {
     if (!until_) return;
-    alarm_ = std::make_shared<alarm>();
-    alarm_->call = call_;
-    pool::timer::instance().at(*until_, [set = alarm_] {
-      const std::lock_guard lock(set->mutex);
-      if (set->call != nullptr) set->call->give_up_for(call_failure::timeout);
-    });
-  }
-  void disarm() noexcept {
-    if (!alarm_) return;
-    const std::lock_guard lock(alarm_->mutex);
-    alarm_->call = nullptr;
+    late_.arm(*until_, [call = call_] { call->give_up_for(call_failure::timeout); });
   }
 
   void drop() noexcept {
-    disarm();
+    late_.disarm();
     if (call_ == nullptr) return;
     if (!call_->arrived().here()) call_->give_up_for(call_failure::cancelled);
     call_->wait_for_lent();
@@ -111,38 +94,29 @@ class [[nodiscard]] pending {
   host::typed_call<R>* call_;
   host::deadline until_;
   executor where_;
-  std::shared_ptr<alarm> alarm_;
+  host::alarm late_;
 };
 
-// Lives in the coroutine that waits. One that is destroyed meanwhile is not resumed.
 template <class R>
 class pending<R>::awaiter {
  public:
-  explicit awaiter(pending& self) noexcept : self_(self), share_(self.share_), call_(self.call_) {}
-  awaiter(const awaiter&) = delete;
-  awaiter& operator=(const awaiter&) = delete;
-  ~awaiter() {
-    if (waiting_) call_->arrived().forget(waiting_);
-  }
-  [[nodiscard]] bool await_ready() const { return call_->arrived().here(); }
+  explicit awaiter(pending& self) noexcept
+      : self_(self), call_(self.call_), there_(self.share_, call_->arrived(), std::move(self.where_)) {}
+  [[nodiscard]] bool await_ready() const { return there_.await_ready(); }
   [[nodiscard]] bool await_suspend(std::coroutine_handle<> waiting) {
     self_.arm();
-    waiting_ = waiting;  // first: once it can be resumed, nothing here is this thread's to touch
-    if (call_->arrived().resume_then(waiting, std::move(self_.where_))) return true;
-    waiting_ = nullptr;
-    return false;
+    return there_.await_suspend(waiting);
   }
   decltype(auto) await_resume() {
-    waiting_ = nullptr;
-    self_.disarm();
+    there_.await_resume();
+    self_.late_.disarm();
     return call_->value();
   }
 
  private:
   pending& self_;
-  pool::job_ptr share_;  // of the call, which must be there to be told that this is gone
   host::typed_call<R>* call_;
-  std::coroutine_handle<> waiting_;
+  host::awaiting there_;
 };
 
 }  // namespace erlpy

@@ -12,7 +12,9 @@
 #include <optional>
 #include <utility>
 
-#include <erlpy/host/pending.hpp>
+#include <erlpy/host/alarm.hpp>
+#include <erlpy/host/awaiting.hpp>
+#include <erlpy/host/lazy.hpp>
 #include <erlpy/host/stream_core.hpp>
 
 namespace erlpy {
@@ -83,9 +85,10 @@ class [[nodiscard]] value_stream {
         opening_(std::exchange(other.opening_, nullptr)),
         stream_(std::exchange(other.stream_, nullptr)),
         until_(other.until_),
+        where_(std::move(other.where_)),
         ahead_(other.ahead_),
         asked_(other.asked_),
-        over_(other.over_) {}
+        over_(std::exchange(other.over_, true)) {}
   value_stream& operator=(value_stream&&) = delete;
   ~value_stream() { close(); }
 
@@ -95,6 +98,19 @@ class [[nodiscard]] value_stream {
   [[nodiscard]] std::optional<value_type> next() { return next_until(std::nullopt); }
   [[nodiscard]] std::optional<value_type> next(std::chrono::milliseconds limit) {
     return next_until(host::deadline_after(limit));
+  }
+
+  // co_await: the same for a coroutine, which goes on as one that awaits a call does (pending::via). The
+  // stream stays where it is meanwhile.
+  //
+  //   while (const auto each = co_await rows.next_async()) ...
+  [[nodiscard]] host::lazy<std::optional<value_type>> next_async() { return next_awaited(std::nullopt); }
+  [[nodiscard]] host::lazy<std::optional<value_type>> next_async(std::chrono::milliseconds limit) {
+    return next_awaited(host::deadline_after(limit));
+  }
+  [[nodiscard]] value_stream&& via(executor where) && noexcept {
+    where_ = std::move(where);
+    return std::move(*this);
   }
 
   // Closes the iterable now; there are no more values.
@@ -117,20 +133,14 @@ class [[nodiscard]] value_stream {
   [[nodiscard]] std::optional<value_type> next_until(host::deadline until) {
     if (over_) return std::nullopt;
     try {
-      if (stream_ == nullptr) open(until);
-      for (;;) {
-        if (asked_ <= ahead_ / 2) {
-          stream_->demand(ahead_ - asked_);
-          asked_ = ahead_;
-        }
-        bool end = false;
-        if (auto value = stream_->take(end)) {
-          --asked_;
-          return value;
-        }
-        if (end) break;
-        if (!stream_->arrived().wait(until))
-          throw call_error(call_failure::timeout, "the stream gave no value in time");
+      if (stream_ == nullptr) {
+        opening_->wait(first_of(until, until_));
+        take_over();
+      }
+      bool end = false;
+      while (!end) {
+        if (auto value = take(end)) return value;
+        if (!end && !stream_->arrived().wait(until)) too_late();
       }
     } catch (...) {
       close();
@@ -140,12 +150,56 @@ class [[nodiscard]] value_stream {
     return std::nullopt;
   }
 
-  void open(host::deadline until) {
-    if (until_) until = until ? std::min(*until, *until_) : *until_;
-    opening_->wait(until);
+  host::lazy<std::optional<value_type>> next_awaited(host::deadline until) {
+    if (over_) co_return std::nullopt;
+    try {
+      if (stream_ == nullptr) {
+        host::alarm late;
+        if (const auto when = first_of(until, until_))
+          late.arm(*when, [call = opening_] { call->give_up_for(call_failure::timeout); });
+        host::awaiting opened(opening_share_, opening_->arrived(), where_);
+        co_await opened;
+        late.disarm();
+        take_over();
+      }
+      host::alarm late;
+      bool end = false;
+      while (!end) {
+        if (auto value = take(end)) co_return value;
+        if (end) break;
+        if (until && clock::now() >= *until) too_late();
+        if (until && !late.armed()) late.arm(*until, [stream = stream_] { stream->arrived().announce(); });
+        host::awaiting more(share_, stream_->arrived(), where_);
+        co_await more;
+      }
+    } catch (...) {
+      close();
+      throw;
+    }
+    close();
+    co_return std::nullopt;
+  }
+
+  // What is there; asks for more in time.
+  [[nodiscard]] std::optional<value_type> take(bool& end) {
+    if (asked_ <= ahead_ / 2) {
+      stream_->demand(ahead_ - asked_);
+      asked_ = ahead_;
+    }
+    auto value = stream_->take(end);
+    if (value) --asked_;
+    return value;
+  }
+  void take_over() {
     stream_ = &opening_->hand_over(share_);
     opening_ = nullptr;
     opening_share_ = {};
+  }
+  [[noreturn]] static void too_late() {
+    throw call_error(call_failure::timeout, "the stream gave no value in time");
+  }
+  [[nodiscard]] static host::deadline first_of(const host::deadline& a, const host::deadline& b) {
+    return a && b ? std::min(a, b) : a ? a : b;
   }
 
   pool::job_ptr opening_share_;
@@ -153,6 +207,7 @@ class [[nodiscard]] value_stream {
   host::opening<T>* opening_;
   host::value_queue<T>* stream_ = nullptr;
   host::deadline until_;
+  executor where_;
   std::size_t ahead_;
   std::size_t asked_ = 0;  // values that were asked for and have not been taken
   bool over_ = false;

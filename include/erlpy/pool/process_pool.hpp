@@ -26,8 +26,7 @@ namespace erlpy::pool {
 
 class process_pool final : public worker_pool {
  public:
-  process_pool(options settings, pool_events events)
-      : worker_pool(std::move(settings), std::move(events)) {}
+  process_pool(options settings, pool_events events) : worker_pool(std::move(settings), std::move(events)) {}
 
   void start_worker(std::size_t index) override {
     timer::instance().soon([self = shared_self(), index] { self->start_or_report(index); });
@@ -218,8 +217,11 @@ class process_pool final : public worker_pool {
         self->announce(index, std::nullopt, failed.what());
       }
     };
-    if (idle_end) return timer::instance().at(timer::clock::now() + short_life, start);
-    start();
+    if (idle_end) {
+      timer::instance().at(timer::clock::now() + short_life, start);
+    } else {
+      start();
+    }
   }
 };
 

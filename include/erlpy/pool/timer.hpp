@@ -3,8 +3,10 @@
 #define ERLPY_POOL_TIMER_HPP
 
 #include <chrono>
+#include <compare>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -24,13 +26,32 @@ class timer {
     return *the_timer;
   }
 
+  // Which task it was; for cancel().
+  struct ticket {
+    clock::time_point when;
+    std::uint64_t number = 0;
+    friend auto operator<=>(const ticket&, const ticket&) = default;
+  };
+
   // Any thread. `task` must not throw, block or need a GIL.
-  void at(clock::time_point when, std::function<void()> task) {
+  ticket at(clock::time_point when, std::function<void()> task) {
+    ticket given{when};
     {
       const std::lock_guard lock(mutex_);
-      tasks_.emplace(when, std::move(task));
+      given.number = ++last_;
+      tasks_.emplace(given, std::move(task));
     }
     changed_.notify_one();
+    return given;
+  }
+  // The task is gone, unless it has run or is running. Without this it stays until its time has come.
+  void cancel(const ticket& which) {
+    std::function<void()> gone;  // destroyed without the lock: it may own anything
+    const std::lock_guard lock(mutex_);
+    const auto found = tasks_.find(which);
+    if (found == tasks_.end()) return;
+    gone = std::move(found->second);
+    tasks_.erase(found);
   }
   void soon(std::function<void()> task) { at(clock::now(), std::move(task)); }
 
@@ -47,8 +68,8 @@ class timer {
         continue;
       }
       const auto first = tasks_.begin();
-      if (first->first > clock::now()) {
-        changed_.wait_until(lock, first->first);
+      if (first->first.when > clock::now()) {
+        changed_.wait_until(lock, clock::time_point(first->first.when));
         continue;
       }
       auto task = std::move(first->second);
@@ -62,7 +83,8 @@ class timer {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::multimap<clock::time_point, std::function<void()>> tasks_;
+  std::map<ticket, std::function<void()>> tasks_;
+  std::uint64_t last_ = 0;
 };
 
 }  // namespace erlpy::pool
