@@ -159,6 +159,10 @@ TEST_CASE("malformed terms are errors that say what is wrong", "[etf]") {
       {"77 04 f4908080", "not UTF-8"},
       {"77 01 c3", "not UTF-8"},
       {"6e 01 02 01", "sign"},
+      // Inside of what stays opaque.
+      {"83 43 00000001 00 7701\"m\" 7701\"n\" 7701\"x\" 46 7ff0000000000000", "not finite"},
+      {"43 00000001 00 7701\"m\" 7701\"n\" 7701\"x\" 63 \"1.5e+00 and some words, really\" 00", "no number"},
+      {"6c 00000001 6101 6e 01 02 01", "sign"},
       {"4d 00000001 00 ff", "bitstring"},
       {"4d 00000001 09 ff", "bitstring"},
       {"4d 00000000 08", "bitstring"},

@@ -15,6 +15,7 @@
 #include <erlpy/crossing.hpp>
 #include <erlpy/data_model.hpp>
 #include <erlpy/detail/utf8.hpp>
+#include <erlpy/etf/detail/number.hpp>
 #include <erlpy/etf/detail/reader.hpp>
 
 namespace erlpy::etf::detail {
@@ -73,22 +74,13 @@ inline void skip_local(reader& in);
   switch (t) {
     case tag::small_integer: in.skip(1); return 0;
     case tag::integer: in.skip(4); return 0;
-    case tag::new_float: in.skip(8); return 0;
-    case tag::old_float: in.skip(31); return 0;
+    case tag::new_float: static_cast<void>(read_float(in)); return 0;
+    case tag::old_float: static_cast<void>(read_old_float(in)); return 0;
     case tag::nil: return 0;
     case tag::binary: in.skip(in.u32()); return 0;
     case tag::string: in.skip(in.u16()); return 0;
-    case tag::small_big: {
-      const std::size_t size = in.u8();
-      in.skip(1 + size);
-      return 0;
-    }
-    case tag::large_big: {
-      const std::size_t size = in.u32();
-      in.skip(1);
-      in.skip(size);
-      return 0;
-    }
+    case tag::small_big:
+    case tag::large_big: static_cast<void>(read_big(in, t == tag::large_big)); return 0;
     case tag::bit_binary: {
       const std::size_t size = in.u32();
       const unsigned bits = in.u8();
