@@ -49,8 +49,8 @@ class running_pool {
  public:
   // Blocks until all workers have started. `program`: of worker processes. Errors: start_error.
   running_pool(pool_options settings, const std::string& program) {
+    check(settings);
     const std::size_t workers = settings.num_workers;
-    if (workers == 0) throw start_error("a pool needs at least one worker: num_workers is 0");
     if (settings.kind == isolation::process) {
       auto made = std::make_shared<std::weak_ptr<pool::process_pool>>();
       pool::pool_events events = listen();
@@ -101,6 +101,18 @@ class running_pool {
   [[nodiscard]] std::size_t bound_worker() const noexcept { return bound_.load(); }
 
  private:
+  // A level of a value takes up to 1.6 KB where nothing is optimised.
+  static constexpr std::size_t stack_per_level = 4 * 1024;
+
+  static void check(const pool_options& settings) {
+    if (settings.num_workers == 0) throw start_error("a pool needs at least one worker: num_workers is 0");
+    const std::size_t levels = pool::worker_stack(settings) / stack_per_level;
+    if (settings.max_depth <= levels) return;
+    throw start_error(
+        "max_depth " + std::to_string(settings.max_depth) + " is more than the " + std::to_string(levels) +
+        " levels that a worker's stack has room for: lower it, or raise stack_size (4 KiB a level)");
+  }
+
   struct state {
     // A worker that cannot be replaced is tried again, once a second.
     void note_start(std::size_t slot, const std::string& failure) {

@@ -375,4 +375,24 @@ TEST_CASE("a pool that cannot start says why") {
           erlpy::interpreter_pool pool(options);
           return 0;
         }) == "error: a pool needs at least one worker: num_workers is 0");
+  options = options_of(isolation::shared);
+  options.max_depth = 1'000'000;
+  CHECK(failure([&] {
+          erlpy::interpreter_pool pool(options);
+          return 0;
+        }) ==
+        "error: max_depth 1000000 is more than the 16384 levels that a worker's stack has room for: lower "
+        "it, or "
+        "raise stack_size (4 KiB a level)");
+  options.stack_size = std::size_t{4} << 30U;
+  erlpy::interpreter_pool deep(options);
+  const int levels = 20'000;
+  CHECK(failure([&] {
+          deep.exec("x = 0\nfor i in range(" + std::to_string(levels) + "): x = [x]").get();
+          return deep
+              .eval<int>("__import__('functools').reduce(lambda v, _: v[0], range(" + std::to_string(levels) +
+                             "), v)",
+                         kwarg("v", deep.eval<erlpy::cpp::any_value>("x").get()))
+              .get();
+        }).empty());
 }
