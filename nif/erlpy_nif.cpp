@@ -104,15 +104,14 @@ ERL_NIF_TERM pool_stats(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
 }
 
 ERL_NIF_TERM submit_heavy(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
-  return guarded(env,
-                 [&](const library&) { return nif::submission(env, argv).queue(nif::submission::light); });
+  return guarded(env, [&](const library&) { return nif::submission(env, argv).queue(nif::light_weight); });
 }
 
 ERL_NIF_TERM submit(ErlNifEnv* env, int argc, const ERL_NIF_TERM argv[]) {
   return guarded(env, [&](const library&) {
     nif::submission asked(env, argv);
     const std::size_t weight = asked.weigh();
-    if (weight < nif::submission::light) return asked.queue(weight);
+    if (weight < nif::light_weight) return asked.queue(weight);
     return enif_schedule_nif(env, "submit", ERL_NIF_DIRTY_JOB_CPU_BOUND, submit_heavy, argc, argv);
   });
 }
@@ -165,26 +164,20 @@ ERL_NIF_TERM object_location(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
   });
 }
 
-ERL_NIF_TERM stream_pull_heavy(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
-  return guarded(env, [&](const library&) { return nif::stream_call(env, argv).pull(); });
+template <auto Ask>
+ERL_NIF_TERM stream_slowly(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library&) { return (nif::stream_call(env, argv).*Ask)(); });
 }
 
-// What is sent into a generator may be a big term.
-ERL_NIF_TERM stream_pull(ErlNifEnv* env, int argc, const ERL_NIF_TERM argv[]) {
-  return guarded(env, [&](const library& loaded) {
-    const std::size_t light = nif::submission::light;
-    if (argv[3] == loaded.names.next || nif::weigher(env, light).weigh(argv[3]) < light)
-      return nif::stream_call(env, argv).pull();
-    return enif_schedule_nif(env, "stream_pull", ERL_NIF_DIRTY_JOB_CPU_BOUND, stream_pull_heavy, argc, argv);
+// What is sent into a generator may be a big term, and so may what a stream ends with. `Sent` is the
+// argument.
+template <auto Ask, int Sent>
+ERL_NIF_TERM stream_ask(ErlNifEnv* env, int argc, const ERL_NIF_TERM argv[]) {
+  return guarded(env, [&](const library&) {
+    const nif::stream_call asked(env, argv);
+    if (!asked.is_heavy(argv[Sent])) return (asked.*Ask)();
+    return enif_schedule_nif(env, "stream_ask", ERL_NIF_DIRTY_JOB_CPU_BOUND, stream_slowly<Ask>, argc, argv);
   });
-}
-
-ERL_NIF_TERM stream_push(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
-  return guarded(env, [&](const library&) { return nif::stream_call(env, argv).push(); });
-}
-
-ERL_NIF_TERM stream_demand(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
-  return guarded(env, [&](const library&) { return nif::stream_call(env, argv).demand(); });
 }
 
 ERL_NIF_TERM stream_abandon(ErlNifEnv* env, int, const ERL_NIF_TERM argv[]) {
@@ -217,9 +210,9 @@ ErlNifFunc functions[] = {
     {"outcome", 1, outcome, 0},
     {"release", 1, release, 0},
     {"object_location", 1, object_location, 0},
-    {"stream_pull", 5, stream_pull, 0},
-    {"stream_push", 4, stream_push, 0},
-    {"stream_demand", 2, stream_demand, 0},
+    {"stream_pull", 5, stream_ask<&nif::stream_call::pull, 3>, 0},
+    {"stream_push", 4, stream_ask<&nif::stream_call::push, 3>, 0},
+    {"stream_demand", 2, stream_ask<&nif::stream_call::demand, 1>, 0},
     {"stream_abandon", 2, stream_abandon, 0},
     {"stream_close", 2, stream_close, 0},
 };

@@ -56,3 +56,12 @@ case_giving_up_a_large_call() ->
     never_long(fun(prepare) -> lists:seq(1, 3000000);
                   (List) -> {error, timeout} = py:eval("len(v)", #{v => List}, 0)
                end).
+
+case_a_large_end_of_a_stream() ->
+    never_long(fun(prepare) ->
+                       ok = py:exec("def ends_large():\n    yield 1\n    return list(range(4000000))"),
+                       {ok, Stream} = py_stream:open({call, '__main__', ends_large, [], #{}}),
+                       {ok, [1]} = py_stream:take(Stream, 2),
+                       Stream;
+                  (Stream) -> {done, [0 | _]} = py_stream:next(Stream)
+               end).

@@ -6,20 +6,16 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
-#include <system_error>
+
+#include <erlpy/detail/open_pipe.hpp>
 
 namespace erlpy::detail {
 
 class wake_pipe {
  public:
   // Neither end blocks, and no child process inherits them. Errors: std::system_error.
-  wake_pipe() {
-    if (pipe(ends_.data()) != 0) throw std::system_error(errno, std::generic_category(), "pipe");
-    for (const int end : ends_) {
-      fcntl(end, F_SETFL, O_NONBLOCK);
-      fcntl(end, F_SETFD, FD_CLOEXEC);
-    }
+  wake_pipe() : ends_(open_pipe()) {
+    for (const int end : ends_) fcntl(end, F_SETFL, O_NONBLOCK);
   }
   wake_pipe(const wake_pipe&) = delete;
   wake_pipe& operator=(const wake_pipe&) = delete;
@@ -41,7 +37,7 @@ class wake_pipe {
   }
 
  private:
-  std::array<int, 2> ends_{};
+  std::array<int, 2> ends_;
 };
 
 }  // namespace erlpy::detail

@@ -10,13 +10,16 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
+#include <erlpy/detail/open_pipe.hpp>
 #include <erlpy/detail/thread.hpp>
 #include <erlpy/error.hpp>
 #include <erlpy/pool/channel.hpp>
@@ -29,12 +32,11 @@ namespace erlpy::host {
 
 // Runs `program`, and writes `told` to its descriptor 3. Returns its process id. Errors: erlpy::error.
 [[nodiscard]] inline pid_t spawn_worker(const std::string& program, std::string_view told) {
-  std::array<int, 2> ends{};
-  if (::pipe(ends.data()) != 0) throw error(std::string("cannot make a pipe: ") + std::strerror(errno));
+  const std::array<int, 2> ends = erlpy::detail::open_pipe();
   const pool::descriptor reading(ends[0]);
   const pool::descriptor writing(ends[1]);
-  ::fcntl(writing.get(), F_SETFD, FD_CLOEXEC);
-  if (reading.get() != 3) ::fcntl(reading.get(), F_SETFD, FD_CLOEXEC);
+  // Onto itself it would stay closed for the program, but with the newest systems.
+  if (reading.get() == 3) ::fcntl(3, F_SETFD, 0);
 
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -59,11 +61,21 @@ namespace erlpy::host {
   return child;
 }
 
-// How a process ended, in words; waits for it.
-[[nodiscard]] inline std::string await_end(pid_t child) {
+// How a process ended, in words; waits for it. One that nobody waits for any more before it has connected is
+// killed: `state()` says where it stands.
+template <class State>
+[[nodiscard]] std::string await_end(pid_t child, State state) {
+  using launched = pool::process_pool::launched;
   int status = 0;
-  while (::waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) return "it is gone";  // another part of the program has asked for it
+  for (bool starting = true;;) {
+    const pid_t ended = ::waitpid(child, &status, starting ? WNOHANG : 0);
+    if (ended == child) break;
+    if (ended < 0 && errno != EINTR) return "it is gone";  // another part of the program has asked for it
+    if (!starting) continue;
+    const launched now = state();
+    if (now == launched::given_up) (void)::kill(child, SIGKILL);
+    starting = now == launched::expected;
+    if (starting) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   if (WIFSIGNALED(status)) return "killed by signal " + std::to_string(WTERMSIG(status));
   return "exit status " + std::to_string(WEXITSTATUS(status));
@@ -75,7 +87,10 @@ inline void launch_worker(const std::weak_ptr<pool::process_pool>& pool, const s
   const auto body = [pool, program, slot, told = std::move(told)] {
     std::string how;
     try {
-      how = await_end(spawn_worker(program, told));
+      how = await_end(spawn_worker(program, told), [&] {
+        const auto alive = pool.lock();
+        return alive ? alive->state_of(slot, told) : pool::process_pool::launched::given_up;
+      });
     } catch (const std::exception& failed) {
       how = failed.what();
     }

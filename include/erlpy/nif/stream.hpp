@@ -54,8 +54,8 @@ class stream_core : public stream_resident {
     env_ptr env;
     ERL_NIF_TERM tag = 0;
     stream::step what = stream::step::next;
-    ERL_NIF_TERM value = 0;    // of send: the value; of raise: {Class, Message}
-    bool tell_end = false;     // the end comes with the values before it, not when one asks next
+    ERL_NIF_TERM value = 0;  // of send: the value; of raise: {Class, Message}
+    bool tell_end = false;   // the end comes with the values before it, not when one asks next
   };
 
   stream_core(std::shared_ptr<pool::worker_pool> pool, pool::worker& home, stream_settings settings)
@@ -69,8 +69,10 @@ class stream_core : public stream_resident {
   [[nodiscard]] ERL_NIF_TERM ask(ErlNifEnv* env, order wanted, std::uint64_t count);
   // More for a push. The same results, and `ended`: a message says so, or has said so.
   [[nodiscard]] ERL_NIF_TERM demand_more(ErlNifEnv* env, std::uint64_t count);
+  // Whether the answer to the next question is more than a normal scheduler has time to copy.
+  [[nodiscard]] bool says_much();
   // Gives up what was asked: {abandoned, Values}; `sent`: a message has come; `again`, if not by force: the
-  // worker is at the values.
+  // worker is at the values. These are few: what is made in a millisecond goes out.
   [[nodiscard]] ERL_NIF_TERM abandon(ErlNifEnv* env, bool by_force);
   // True if it is closed; else a message with `tag` will say so.
   [[nodiscard]] bool close(ERL_NIF_TERM tag);

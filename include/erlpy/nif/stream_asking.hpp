@@ -3,6 +3,7 @@
 #define ERLPY_NIF_STREAM_ASKING_HPP
 
 #include <erlpy/nif/stream.hpp>
+#include <erlpy/nif/weight.hpp>
 
 namespace erlpy::nif {
 
@@ -71,6 +72,12 @@ inline ERL_NIF_TERM stream_core::say_fate(ErlNifEnv* env, bool tell_end) {
     case fate::stopped: return enif_make_tuple2(env, names.error, reason_term(env, pool::refusal::stopped));
     default: return enif_make_tuple2(env, names.error, names.closed);
   }
+}
+
+inline bool stream_core::says_much() {
+  if (fate_.load(std::memory_order_acquire) != fate::due) return false;
+  const std::lock_guard lock(mutex_);
+  return weigher(ending_.get(), light_weight).weigh(ending_term_) == light_weight;
 }
 
 inline ERL_NIF_TERM stream_core::abandon(ErlNifEnv* env, bool by_force) {

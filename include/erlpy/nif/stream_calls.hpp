@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <erlpy/nif/stream_handle.hpp>
+#include <erlpy/nif/weight.hpp>
 
 namespace erlpy::nif {
 
@@ -62,6 +63,13 @@ class stream_call {
     if (const ERL_NIF_TERM refused = refusal(); refused != 0) return refused;
     if (argv_[1] == names_.none) return handle_->core().forget_closer() ? names_.closed : names_.wait;
     return handle_->core().close(argv_[1]) ? names_.closed : names_.wait;
+  }
+
+  // Whether a normal scheduler has no time for what is asked or answered. `sent`: what goes into the
+  // generator.
+  [[nodiscard]] bool is_heavy(ERL_NIF_TERM sent) const {
+    return weigher(env_, light_weight).weigh(sent) == light_weight ||
+           (handle_ != nullptr && handle_->core().says_much());
   }
 
  private:

@@ -20,8 +20,6 @@ namespace erlpy::nif {
 
 class submission {
  public:
-  // Nodes that a normal scheduler looks at and copies: some tens of microseconds.
-  static constexpr std::size_t light = 2'000;
   // From here on a request's terms do not travel with its answer.
   static constexpr std::size_t heavy = 128;
 
@@ -32,9 +30,9 @@ class submission {
   submission(ErlNifEnv* env, const ERL_NIF_TERM* argv) noexcept
       : env_(env), argv_(argv), loaded_(library::current()), names_(loaded_.names) {}
 
-  // The nodes of the request, at most `light`.
+  // The nodes of the request, at most `light_weight`.
   [[nodiscard]] std::size_t weigh() noexcept {
-    weigher scales(env_, light, names_.py_object, names_.generator);
+    weigher scales(env_, light_weight, names_.py_object, names_.generator);
     const std::size_t weight = scales.weigh(argv_[4]);
     noted_ = scales.noted();
     return weight;
@@ -193,7 +191,7 @@ class submission {
   // An object among what the call takes: it has to run where that is.
   [[nodiscard]] const object_resource* argument_object(ErlNifEnv* env, const request<ERL_NIF_TERM>& asked,
                                                        std::size_t weight) const {
-    if (weight < light) return noted_ == 0 ? nullptr : loaded_.lookup.find(env_, noted_);
+    if (weight < light_weight) return noted_ == 0 ? nullptr : loaded_.lookup.find(env_, noted_);
     for (const ERL_NIF_TERM part : {asked.arguments, asked.keywords}) {
       if (part == 0) continue;
       if (const object_resource* const found = find_object(env, part, loaded_.lookup)) return found;

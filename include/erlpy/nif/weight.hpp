@@ -10,6 +10,9 @@
 
 namespace erlpy::nif {
 
+// Nodes that a normal scheduler looks at and copies: some tens of microseconds.
+inline constexpr std::size_t light_weight = 2'000;
+
 // Counts the nodes of a term, iteratively, until `limit` is reached: returns the count, or `limit`.
 // A binary that is copied counts one for each 64 bytes; a big one is shared, but weighs on whoever
 // keeps it, so it counts the same. A list's cells are counted as they are walked, so that the work is
@@ -45,21 +48,15 @@ class weigher {
   void step(ERL_NIF_TERM term) noexcept {
     ++count_;
     switch (enif_term_type(env_, term)) {
-      case ERL_NIF_TERM_TYPE_LIST:
-        return step_list(term);
-      case ERL_NIF_TERM_TYPE_TUPLE:
-        return step_tuple(term);
-      case ERL_NIF_TERM_TYPE_MAP:
-        return step_map(term);
-      case ERL_NIF_TERM_TYPE_BITSTRING:
-        return step_binary(term);
+      case ERL_NIF_TERM_TYPE_LIST: return step_list(term);
+      case ERL_NIF_TERM_TYPE_TUPLE: return step_tuple(term);
+      case ERL_NIF_TERM_TYPE_MAP: return step_map(term);
+      case ERL_NIF_TERM_TYPE_BITSTRING: return step_binary(term);
       case ERL_NIF_TERM_TYPE_FUN:
         count_ = limit_;  // its environment cannot be looked into
         return;
-      case ERL_NIF_TERM_TYPE_INTEGER:
-        return step_integer(term);
-      default:
-        return;
+      case ERL_NIF_TERM_TYPE_INTEGER: return step_integer(term);
+      default: return;
     }
   }
 
@@ -127,11 +124,9 @@ class weigher {
       case ERL_NIF_TERM_TYPE_FLOAT:
       case ERL_NIF_TERM_TYPE_PID:
       case ERL_NIF_TERM_TYPE_PORT:
-      case ERL_NIF_TERM_TYPE_REFERENCE:
-        return true;
+      case ERL_NIF_TERM_TYPE_REFERENCE: return true;
       case ERL_NIF_TERM_TYPE_INTEGER: return is_word(term);
-      default:
-        return false;
+      default: return false;
     }
   }
 

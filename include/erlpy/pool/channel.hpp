@@ -81,6 +81,17 @@ inline void keep_from_programs(int number) noexcept { (void)::fcntl(number, F_SE
   return made;
 }
 
+// The next connection, or -1 with errno.
+[[nodiscard]] inline int accept(int listening) noexcept {
+#ifdef __linux__
+  return ::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC);
+#else
+  const int came = ::accept(listening, nullptr, nullptr);
+  if (came >= 0) keep_from_programs(came);
+  return came;
+#endif
+}
+
 // Until the descriptor has something to read, or the time is over: then false.
 [[nodiscard]] inline bool wait_readable(int number, std::chrono::milliseconds limit) {
   pollfd look{number, POLLIN, 0};

@@ -39,6 +39,15 @@ class process_pool final : public worker_pool {
     if (here && !told.empty() && here->process().invitation() == told) here->process().note_end(how);
   }
 
+  // Any thread: where the process stands that was launched for the slot, and told this.
+  enum class launched : std::uint8_t { expected, connected, given_up };
+  [[nodiscard]] launched state_of(std::size_t index, const std::string& told) {
+    const auto here = worker_of(index);
+    if (!here || here->process().invitation() != told) return launched::given_up;
+    if (here->process().connected()) return launched::connected;
+    return here->process().ended() ? launched::given_up : launched::expected;
+  }
+
   void interrupt_resident(const std::shared_ptr<worker>& home, resident& target) override {
     const auto runner = std::static_pointer_cast<process_worker>(home);
     const auto before = runner->frames();

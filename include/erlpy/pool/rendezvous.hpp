@@ -59,10 +59,9 @@ class rendezvous {
       (void)::poll(look.data(), look.size(), static_cast<int>(left.count()) + 1);
       if (look[1].revents != 0) woken_by.drain();
       if (look[0].revents == 0) continue;
-      const int came = ::accept(listening_.get(), nullptr, nullptr);
+      const int came = sockets::accept(listening_.get());
       if (came < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
       if (came < 0) sockets::fail("accept");
-      sockets::keep_from_programs(came);
       if (const auto process = hear_hello(line, descriptor(came))) return process;
     }
     return std::nullopt;
