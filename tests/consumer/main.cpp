@@ -3,8 +3,12 @@
 #include <zlib.h>
 
 #include <boost/pfr.hpp>
+#include <chrono>
+#include <coroutine>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -89,12 +93,39 @@ void aggregates() {
 }
 
 // A pool beside the Python that this program has initialised, asked by a thread that has the GIL.
+struct task {
+  struct promise_type : std::promise<std::int64_t> {
+    task get_return_object() { return {get_future()}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_value(std::int64_t value) { set_value(value); }
+    void unhandled_exception() { set_exception(std::current_exception()); }
+  };
+  std::future<std::int64_t> result;
+};
+
+// Slower than the worker, so that values are there: each of these takes no stack.
+task awaited_sum(erlpy::interpreter_pool& pool) {
+  auto values = pool.with({.ahead = 4096}).stream_eval<std::int64_t>("iter(range(1, 100_001))");
+  std::int64_t sum = 0;
+  while (const auto each = co_await values.next_async()) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(8);
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    sum += *each;
+  }
+  co_return sum;
+}
+
 void typed_calls() {
   erlpy::interpreter_pool pool({.name = "consumer", .num_workers = 1});
   expect(pool.call<double>("math", "sqrt", 16).get() == 4.0, "a typed call");
   int sum = 0;
   for (const int each : pool.stream_eval<int>("(i * i for i in range(n))", erlpy::kwarg("n", 4))) sum += each;
   expect(sum == 14, "a typed stream");
+  auto awaited = awaited_sum(pool);
+  const python::detached no_gil;  // a future does not give it up
+  expect(awaited.result.get() == 5'000'050'000, "an awaited stream, built without optimisation");
 }
 
 }  // namespace

@@ -239,6 +239,26 @@ TEST_CASE("any value, kind by kind") {
         from<cpp::any_value>("__import__('array').array('d', [1])"));
 }
 
+TEST_CASE("any value is destroyed however deep it nests") {
+  const auto nested = [](auto wrap) {
+    cpp::any_value value(std::int64_t{7});
+    for (int i = 0; i < 1'000'000; ++i) value = wrap(std::move(value));
+    return value;
+  };
+  const auto in_list = [](cpp::any_value inside) {
+    cpp::any_list list;
+    list.elements.push_back(std::move(inside));
+    return cpp::any_value(std::move(list));
+  };
+  const auto in_map = [](cpp::any_value inside) {
+    cpp::any_map map;
+    map.entries.emplace_back(std::int64_t{1}, std::move(inside));
+    return cpp::any_value(std::move(map));
+  };
+  CHECK(std::holds_alternative<cpp::any_list>(nested(in_list).get()));
+  CHECK(std::holds_alternative<cpp::any_map>(nested(in_map).get()));
+}
+
 TEST_CASE("a length that is announced allocates nothing before its elements are there") {
   // A list that says it has as many elements as there are bytes: the first is the wrong kind.
   std::string hostile("\x83l\x00\xFF\xFF\xF0", 6);

@@ -2,8 +2,11 @@
 #include <atomic>
 #include <chrono>
 #include <coroutine>
+#include <cstdint>
+#include <functional>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -232,4 +235,68 @@ TEST_CASE("a deadline that was met leaves nothing behind") {
   early.disarm();
   std::this_thread::sleep_for(150ms);
   CHECK(rings == 1);
+}
+
+TEST_CASE("who destroys a waiting coroutine has its handle for the last time") {
+  erlpy::interpreter_pool pool(options_of(isolation::shared));
+  std::mutex mutex;
+  std::vector<std::coroutine_handle<>> due;
+  const erlpy::executor later = [&](std::coroutine_handle<> next) {
+    const std::lock_guard lock(mutex);
+    due.push_back(next);
+  };
+  const auto body = [&]() -> held { co_await pool.call<int>("builtins", "len", "abc").via(later); };
+  const auto spin = [](std::chrono::nanoseconds time) {
+    const auto until = std::chrono::steady_clock::now() + time;
+    while (std::chrono::steady_clock::now() < until) {
+    }
+  };
+  std::size_t late = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const held waiting = body();
+    // The answer comes some 20 us later: before, while, and after it is destroyed.
+    spin(std::chrono::nanoseconds(std::int64_t{i} * 7919 % 60'000));
+    waiting.handle.destroy();
+    {
+      const std::lock_guard lock(mutex);
+      due.clear();
+    }
+    spin(30us);
+    const std::lock_guard lock(mutex);
+    late += due.size();
+    due.clear();
+  }
+  CHECK(late == 0);
+}
+
+TEST_CASE("a coroutine whose memory is still in use holds up no other") {
+  erlpy::interpreter_pool pool(options_of(isolation::shared, 2));
+  std::vector<int> numbers{1, 2, 3};
+  std::mutex mutex;
+  std::string order;
+  const auto note = [&](char what) {
+    const std::lock_guard lock(mutex);
+    order += what;
+  };
+  const auto lending = [&]() -> task<std::string> {
+    std::string told;
+    try {
+      co_await pool.with({.timeout = 50ms})
+          .eval<void>("__import__('time').sleep(1) or v", kwarg("v", std::cref(numbers)));
+    } catch (const erlpy::call_error& failed) {
+      told = erlpy::failure_name(failed.why());
+    }
+    note('l');
+    co_return told;
+  };
+  const auto other = [&]() -> task<int> {
+    co_await pool.call<void>("time", "sleep", 0.2);
+    note('o');
+    co_return 1;
+  };
+  auto first = lending();
+  auto second = other();
+  CHECK(second.get() == 1);
+  CHECK(first.get() == "timeout");
+  CHECK(order == "ol");
 }

@@ -321,6 +321,29 @@ TEST_CASE("a full queue refuses, and a pool that has stopped says so") {
   CHECK(failure([&] { return face.eval<int>("1").get(); }) == "call_error: pool_stopped");
 }
 
+TEST_CASE("a deadline holds for who looks without waiting, and for who has left") {
+  for (const isolation kind : every_kind) {
+    INFO(kind_name(kind));
+    auto options = options_of(kind);
+    options.preload =
+        "import time\ndone = 0\ndef work():\n    global done\n    for i in range(20): time.sleep(0.02)\n    "
+        "done = 1";
+    erlpy::interpreter_pool pool(options);
+    auto seen = pool.with({.timeout = 50ms}).call<void>("time", "sleep", 10);
+    CHECK_FALSE(seen.ready());
+    for (int tries = 0; tries < 500 && !seen.ready(); ++tries) std::this_thread::sleep_for(10ms);
+    CHECK(seen.ready());
+    CHECK(failure([&] {
+            seen.get();
+            return 0;
+          }) == "call_error: timeout");
+    pool.with({.timeout = 50ms}).call<void>("__main__", "work").detach();
+    std::this_thread::sleep_for(600ms);
+    CHECK(pool.eval<int>("done").get() == 0);
+    CHECK(pool.stats().timeouts == 2);
+  }
+}
+
 TEST_CASE("a deadline may lie beyond what a clock can count") {
   erlpy::interpreter_pool pool(options_of(isolation::shared));
   CHECK(pool.call<double>("math", "sqrt", 4).get(std::chrono::milliseconds::max()) == 2.0);

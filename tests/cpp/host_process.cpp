@@ -89,7 +89,7 @@ TEST_CASE("a worker program that never connects ends with who waits for it") {
   const pid_t child = erlpy::host::spawn_worker(program.path(), "nowhere\nnothing\n");
   CHECK(erlpy::host::await_end(child, [&] {
           return ++asked < 5 ? launched::expected : launched::given_up;
-        }) == "killed by signal 9");
+        }) == "ended by signal 9");
   CHECK(asked == 5);
   CHECK(::kill(child, 0) != 0);
 

@@ -6,6 +6,7 @@
 #include <complex>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -62,7 +63,8 @@ struct any_array {
   friend bool operator==(const any_array&, const any_array&) = default;
 };
 
-// A binary of Erlang's is text if it is UTF-8, else bytes.
+// A binary of Erlang's is text if it is UTF-8, else bytes. It is destroyed without recursion, however deep it
+// nests; copying and comparing nest as it does.
 class any_value {
  public:
   using variant = std::variant<std::monostate, bool, std::int64_t, big_integer, double, std::complex<double>,
@@ -71,6 +73,11 @@ class any_value {
 
   any_value() = default;
   any_value(variant value) noexcept : value_(std::move(value)) {}
+  any_value(const any_value&) = default;
+  any_value(any_value&&) noexcept = default;
+  any_value& operator=(const any_value&) = default;
+  any_value& operator=(any_value&&) noexcept = default;
+  ~any_value() { unravel(); }
 
   // For std::visit and std::get_if.
   [[nodiscard]] const variant& get() const noexcept { return value_; }
@@ -86,8 +93,58 @@ class any_value {
   }
 
  private:
+  // Calls `f` with each value that is directly in this one.
+  template <class F>
+  void each_inside(F f);
+  [[nodiscard]] bool has_elements() const noexcept;
+  void unravel() noexcept;
+
   variant value_;
 };
+
+template <class F>
+void any_value::each_inside(F f) {
+  const auto all = [&](auto* container) {
+    if (container != nullptr) std::ranges::for_each(container->elements, f);
+  };
+  all(std::get_if<any_list>(&value_));
+  all(std::get_if<any_tuple>(&value_));
+  all(std::get_if<any_set>(&value_));
+  if (auto* map = std::get_if<any_map>(&value_)) {
+    for (auto& [key, value] : map->entries) {
+      f(key);
+      f(value);
+    }
+  }
+}
+
+inline bool any_value::has_elements() const noexcept {
+  const auto some = [](const auto* container) {
+    return container != nullptr && !container->elements.empty();
+  };
+  const auto* map = std::get_if<any_map>(&value_);
+  return some(std::get_if<any_list>(&value_)) || some(std::get_if<any_tuple>(&value_)) ||
+         some(std::get_if<any_set>(&value_)) || (map != nullptr && !map->entries.empty());
+}
+
+// Takes out what nests, level by level, so that nothing is left that would be destroyed inside another.
+inline void any_value::unravel() noexcept {
+  if (!has_elements()) return;
+  try {
+    std::vector<any_value> nested;
+    const auto take = [&](any_value& inside) {
+      if (inside.has_elements()) nested.push_back(std::move(inside));
+    };
+    each_inside(take);
+    while (!nested.empty()) {
+      any_value last = std::move(nested.back());
+      nested.pop_back();
+      last.each_inside(take);
+    }
+  } catch (const std::bad_alloc&) {
+    // Then they are destroyed inside each other.
+  }
+}
 
 template <kind What>
 bool operator==(const any_elements<What>& a, const any_elements<What>& b) {

@@ -37,16 +37,13 @@ class arrival {
  public:
   // Any thread, without waiting; more than once does no harm.
   void announce() {
-    std::coroutine_handle<> waiting;
-    executor where;
     {
       const std::lock_guard lock(mutex_);
       if (std::exchange(here_, true)) return;
-      waiting = std::exchange(waiting_, nullptr);
-      where = std::move(where_);
+      // Under the lock: forget() finds it here or there.
+      if (waiting_) completions::instance().resume(std::exchange(waiting_, nullptr), std::move(where_));
     }
     changed_.notify_all();
-    if (waiting) completions::instance().resume(waiting, std::move(where));
   }
   // From now on it can come again.
   void rearm() {
@@ -76,7 +73,7 @@ class arrival {
     where_ = std::move(where);
     return true;
   }
-  // The coroutine that waits is destroyed: it is not resumed any more.
+  // The coroutine that waits is destroyed: it is not resumed any more. See completions::forget().
   void forget(std::coroutine_handle<> waiting) {
     {
       const std::lock_guard lock(mutex_);
@@ -86,7 +83,7 @@ class arrival {
   }
 
  private:
-  mutable std::mutex mutex_;  // a leaf
+  mutable std::mutex mutex_;  // only that of the completions is taken under it
   mutable std::condition_variable changed_;
   bool here_ = false;
   std::coroutine_handle<> waiting_;

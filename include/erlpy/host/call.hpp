@@ -73,6 +73,11 @@ class basic_call : public pool::counted<pool::remote_job> {
     }
   }
   [[nodiscard]] bool lends() const noexcept { return !lent_.empty(); }
+  // What a coroutine waits for: it cannot wait_for_lent() afterwards. With this, there is a result or is one
+  // in a moment.
+  [[nodiscard]] arrival& released() noexcept {
+    return lends() && pool_->settings().kind != pool::isolation::process ? left_ : arrived_;
+  }
   [[nodiscard]] arrival& arrived() noexcept { return arrived_; }
 
   // Puts it into the queue of a slot, or mailbox::any.

@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 #include <erlpy/detail/thread.hpp>
@@ -39,10 +40,13 @@ class completions {
     changed_.notify_one();
   }
 
-  // It has not been resumed, and is destroyed.
+  // It has not been resumed, and is destroyed. Waits while its executor is being given it: from then on it is
+  // the executor's to drop.
   void forget(std::coroutine_handle<> gone) {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     std::erase_if(due_, [&](const auto& each) { return each.first == gone; });
+    if (std::this_thread::get_id() == thread_) return;
+    given_.wait(lock, [&] { return giving_ != gone; });
   }
 
  private:
@@ -54,22 +58,30 @@ class completions {
 
   // What a coroutine throws is its promise's to catch; what an executor throws has nobody who could.
   [[noreturn]] void serve() noexcept {
+    std::unique_lock lock(mutex_);
+    thread_ = std::this_thread::get_id();
     for (;;) {
-      std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] { return !due_.empty(); });
       auto [waiting, where] = std::move(due_.front());
       due_.pop_front();
+      if (where) giving_ = waiting;
       lock.unlock();
       if (where) {
         where(waiting);
+        where = nullptr;
       } else {
         waiting.resume();
       }
+      lock.lock();
+      if (std::exchange(giving_, nullptr)) given_.notify_all();
     }
   }
 
   std::mutex mutex_;
   std::condition_variable changed_;
+  std::condition_variable given_;
+  std::thread::id thread_;
+  std::coroutine_handle<> giving_;  // whose executor runs
   std::deque<std::pair<std::coroutine_handle<>, executor>> due_;
 };
 

@@ -70,15 +70,15 @@ template <class State>
   for (bool starting = true;;) {
     const pid_t ended = ::waitpid(child, &status, starting ? WNOHANG : 0);
     if (ended == child) break;
-    if (ended < 0 && errno != EINTR) return "it is gone";  // another part of the program has asked for it
+    if (ended < 0 && errno != EINTR) return "is gone";  // another part of the program has asked for it
     if (!starting) continue;
     const launched now = state();
     if (now == launched::given_up) (void)::kill(child, SIGKILL);
     starting = now == launched::expected;
     if (starting) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  if (WIFSIGNALED(status)) return "killed by signal " + std::to_string(WTERMSIG(status));
-  return "exit status " + std::to_string(WEXITSTATUS(status));
+  if (WIFSIGNALED(status)) return "ended by signal " + std::to_string(WTERMSIG(status));
+  return "ended with status " + std::to_string(WEXITSTATUS(status));
 }
 
 // Starts a worker for the slot, and tells the pool of its end. Any thread, without waiting.

@@ -9,6 +9,7 @@
 #include <erlpy/host/alarm.hpp>
 #include <erlpy/host/awaiting.hpp>
 #include <erlpy/host/call.hpp>
+#include <erlpy/pool/timer.hpp>
 
 namespace erlpy {
 
@@ -53,22 +54,32 @@ class [[nodiscard]] pending {
     call_->wait(until_ && (!end || *until_ < *end) ? until_ : end);
     return call_->value();
   }
-  // Whether get() would not wait.
-  [[nodiscard]] bool ready() const { return call_->arrived().here(); }
+  // Whether get() would not wait. After the deadline of call_options the call is given up, and it would not.
+  [[nodiscard]] bool ready() const {
+    if (!call_->arrived().here() && until_ && clock::now() >= *until_)
+      call_->give_up_for(call_failure::timeout);
+    return call_->arrived().here();
+  }
   // Gives the call up: get() throws call_error (cancelled), unless the result has come already.
   void cancel() { call_->give_up_for(call_failure::cancelled); }
-  // Lets the call go on without its caller. Where it borrows memory, waits for its end.
+  // Lets the call go on without its caller, not longer than its deadline. Where it borrows memory, waits for
+  // its end.
   void detach() {
     if (call_->lends()) call_->wait(until_);
     late_.disarm();
     call_->wait_for_lent();
+    if (until_ && !call_->arrived().here()) {
+      pool::timer::instance().at(
+          *until_, [share = share_, call = call_] { call->give_up_for(call_failure::timeout); });
+    }
     call_ = nullptr;
     share_ = {};
   }
 
   // co_await: the coroutine goes on where `where` takes it; without, on a thread of the library that is not a
-  // worker, without the GIL. It must not block that thread: others wait for it.
-  [[nodiscard]] pending&& via(executor where) && noexcept {
+  // worker, without the GIL. It must not block that thread: others wait for it. Where the call borrows
+  // memory, it goes on when the worker has let go of that, also after the deadline.
+  [[nodiscard]] pending via(executor where) && noexcept {
     where_ = std::move(where);
     return std::move(*this);
   }
@@ -101,7 +112,7 @@ template <class R>
 class pending<R>::awaiter {
  public:
   explicit awaiter(pending& self) noexcept
-      : self_(self), call_(self.call_), there_(self.share_, call_->arrived(), std::move(self.where_)) {}
+      : self_(self), call_(self.call_), there_(self.share_, call_->released(), std::move(self.where_)) {}
   [[nodiscard]] bool await_ready() const { return there_.await_ready(); }
   [[nodiscard]] bool await_suspend(std::coroutine_handle<> waiting) {
     self_.arm();
@@ -109,6 +120,7 @@ class pending<R>::awaiter {
   }
   decltype(auto) await_resume() {
     there_.await_resume();
+    call_->wait(std::nullopt);
     self_.late_.disarm();
     return call_->value();
   }

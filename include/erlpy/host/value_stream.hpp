@@ -100,15 +100,16 @@ class [[nodiscard]] value_stream {
     return next_until(host::deadline_after(limit));
   }
 
-  // co_await: the same for a coroutine, which goes on as one that awaits a call does (pending::via). The
-  // stream stays where it is meanwhile.
+  // co_await: the same for a coroutine, which goes on as one that awaits a call does (pending::via). `limit`
+  // counts from the co_await. The stream stays where it is meanwhile.
   //
   //   while (const auto each = co_await rows.next_async()) ...
-  [[nodiscard]] host::lazy<std::optional<value_type>> next_async() { return next_awaited(std::nullopt); }
-  [[nodiscard]] host::lazy<std::optional<value_type>> next_async(std::chrono::milliseconds limit) {
-    return next_awaited(host::deadline_after(limit));
+  class next_awaiter;
+  [[nodiscard]] next_awaiter next_async() { return next_awaiter(*this, std::nullopt); }
+  [[nodiscard]] next_awaiter next_async(std::chrono::milliseconds limit) {
+    return next_awaiter(*this, limit);
   }
-  [[nodiscard]] value_stream&& via(executor where) && noexcept {
+  [[nodiscard]] value_stream via(executor where) && noexcept {
     where_ = std::move(where);
     return std::move(*this);
   }
@@ -148,6 +149,21 @@ class [[nodiscard]] value_stream {
     }
     close();
     return std::nullopt;
+  }
+
+  // Whether next() would not wait: then it is done, and `value` what it gives.
+  [[nodiscard]] bool next_now(std::optional<value_type>& value) {
+    if (over_) return true;
+    if (stream_ == nullptr) return false;
+    bool end = false;
+    try {
+      value = take(end);
+    } catch (...) {
+      close();
+      throw;
+    }
+    if (end) close();
+    return end || value.has_value();
   }
 
   host::lazy<std::optional<value_type>> next_awaited(host::deadline until) {
@@ -211,6 +227,32 @@ class [[nodiscard]] value_stream {
   std::size_t ahead_;
   std::size_t asked_ = 0;  // values that were asked for and have not been taken
   bool over_ = false;
+};
+
+// A value that is there costs no coroutine.
+template <class T>
+class value_stream<T>::next_awaiter {
+ public:
+  next_awaiter(value_stream& from, std::optional<std::chrono::milliseconds> limit) noexcept
+      : from_(from), limit_(limit) {}
+  next_awaiter(const next_awaiter&) = delete;
+  next_awaiter& operator=(const next_awaiter&) = delete;
+  ~next_awaiter() = default;
+
+  [[nodiscard]] bool await_ready() { return from_.next_now(value_); }
+  [[nodiscard]] bool await_suspend(std::coroutine_handle<> caller) {
+    slow_.emplace(from_.next_awaited(limit_ ? host::deadline_after(*limit_) : std::nullopt));
+    return slow_->await_suspend(caller);
+  }
+  [[nodiscard]] std::optional<value_type> await_resume() {
+    return slow_ ? slow_->await_resume() : std::move(value_);
+  }
+
+ private:
+  value_stream& from_;
+  std::optional<std::chrono::milliseconds> limit_;
+  std::optional<value_type> value_;
+  std::optional<host::lazy<std::optional<value_type>>> slow_;
 };
 
 template <class T>
