@@ -226,6 +226,17 @@ TEST_CASE("a deadline that was met leaves nothing behind") {
   CHECK(kept.use_count() == 1);
   timer.cancel(given);
 
+  erlpy::interpreter_pool pool(options_of(isolation::shared));
+  const auto lasting = pool.with({.timeout = 1h});
+  const std::size_t before = timer.waiting();
+  const auto awaited = [&]() -> task<int> { co_return co_await lasting.call<int>("builtins", "len", "abc"); };
+  for (int i = 0; i < 100; ++i) {
+    lasting.call<void>("builtins", "len", "abc").detach();
+    CHECK(awaited().get() == 3);
+  }
+  lasting.call<void>("builtins", "len", "abc").get();
+  CHECK(timer.waiting() < before + 10);
+
   std::atomic<int> rings{0};
   erlpy::host::alarm early;
   early.arm(std::chrono::steady_clock::now(), [&] { ++rings; });

@@ -2,6 +2,8 @@
 #ifndef ERLPY_HOST_CALL_HPP
 #define ERLPY_HOST_CALL_HPP
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -20,6 +22,7 @@
 #include <erlpy/host/format.hpp>
 #include <erlpy/pool/process_worker.hpp>
 #include <erlpy/pool/thread_worker.hpp>
+#include <erlpy/pool/timer.hpp>
 #include <erlpy/pool/worker_pool.hpp>
 
 namespace erlpy::host {
@@ -62,6 +65,14 @@ class basic_call : public pool::counted<pool::remote_job> {
     if (!pool_->abandon(*this, late ? pool::outcome::timeout : pool::outcome::cancelled)) return;
     settle(std::make_exception_ptr(
         call_error(why, late ? "the call was not answered in time" : "the call was cancelled")));
+  }
+  // The same at this time, if there is no result by then. Once.
+  void expire_at(std::chrono::steady_clock::time_point when) {
+    limit_ = pool::timer::instance().at(
+        when, [share = pool::job_ptr(this), this] { give_up_for(call_failure::timeout); });
+    limited_.store(true, std::memory_order_release);
+    // What settles it meanwhile may not have seen the limit.
+    if (arrived_.here()) pool::timer::instance().cancel(limit_);
   }
   // Blocks until nothing uses any more what the caller lends. After arrived(), or give_up_for().
   void wait_for_lent() {
@@ -195,6 +206,7 @@ class basic_call : public pool::counted<pool::remote_job> {
   void settle(std::exception_ptr failed) noexcept {
     failed_ = std::move(failed);
     arrived_.announce();
+    if (limited_.load(std::memory_order_acquire)) pool::timer::instance().cancel(limit_);
   }
 
   const std::shared_ptr<pool::worker_pool> pool_;
@@ -204,6 +216,8 @@ class basic_call : public pool::counted<pool::remote_job> {
   arrival arrived_;     // of failed_ and the result
   arrival left_;        // the arguments are gone
   std::mutex writing_;  // the arguments, to a process
+  std::atomic<bool> limited_{false};
+  pool::timer::ticket limit_;
   std::exception_ptr failed_;
 };
 

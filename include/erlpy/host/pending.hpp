@@ -9,7 +9,6 @@
 #include <erlpy/host/alarm.hpp>
 #include <erlpy/host/awaiting.hpp>
 #include <erlpy/host/call.hpp>
-#include <erlpy/pool/timer.hpp>
 
 namespace erlpy {
 
@@ -68,10 +67,7 @@ class [[nodiscard]] pending {
     if (call_->lends()) call_->wait(until_);
     late_.disarm();
     call_->wait_for_lent();
-    if (until_ && !call_->arrived().here()) {
-      pool::timer::instance().at(
-          *until_, [share = share_, call = call_] { call->give_up_for(call_failure::timeout); });
-    }
+    if (until_) call_->expire_at(*until_);
     call_ = nullptr;
     share_ = {};
   }

@@ -53,6 +53,11 @@ class timer {
     gone = std::move(found->second);
     tasks_.erase(found);
   }
+  // How many tasks wait for their time.
+  [[nodiscard]] std::size_t waiting() {
+    const std::lock_guard lock(mutex_);
+    return tasks_.size();
+  }
   void soon(std::function<void()> task) { at(clock::now(), std::move(task)); }
 
  private:
