@@ -82,7 +82,8 @@ class maker {
     for (;;) {
       wakes_.acquire();
       if (scheduled_.fetch_sub(1) != 1) queued_twice = true;
-      if (!word_.closing() && word_.open() == 0) woken_for_nothing = true;
+      // In this order: a close in between makes open() zero.
+      if (word_.open() == 0 && !word_.closing()) woken_for_nothing = true;
       for (bool more = true; more;) {
         if (word_.closing()) {
           word_.end();
