@@ -51,16 +51,28 @@ has_ended(Other) ->
             end
     end.
 
-%% A supervisor that is ending answers nothing.
+%% A supervisor that is ending answers nothing. One whose parent was killed may answer, as long as it has not
+%% heard of that, and ends then.
 has_ended(Other, Supervisor) ->
     try supervisor:count_children(Supervisor) of
-        _ -> false
+        _ -> is_orphan(Supervisor) andalso await_end(Other)
     catch
-        exit:_ ->
-            Monitor = erlang:monitor(process, Other),
-            receive
-                {'DOWN', Monitor, process, Other, _} -> true
-            end
+        exit:_ -> await_end(Other)
+    end.
+
+is_orphan(Supervisor) ->
+    try process_info(Supervisor, parent) of
+        {parent, Parent} when node(Parent) =:= node() -> not is_process_alive(Parent);
+        {parent, _} -> false;
+        undefined -> true
+    catch
+        error:badarg -> false  % before OTP 25
+    end.
+
+await_end(Process) ->
+    Monitor = erlang:monitor(process, Process),
+    receive
+        {'DOWN', Monitor, process, Process, _} -> true
     end.
 
 %% Without a process in the way: what is found may have stopped meanwhile.

@@ -271,3 +271,30 @@ given_up(Kind) ->
         application:set_env(erlang_python, preload, <<>>),
         application:set_env(erlang_python, isolation, py_test:isolation())
     end.
+
+%% A pool hears of the end of its parent after others did, where that had many links. Until then it answers as
+%% if it stayed, and still it does not stand in its successor's way.
+case_a_pool_whose_parent_was_killed_gives_its_name_up() ->
+    process_flag(trap_exit, true),
+    Name = py_test:pool_name(),
+    [begin
+         First = parent(Name, 5000),
+         ?assertMatch({started, {ok, _}}, receive {First, One} -> {started, One} end),
+         exit(First, kill),
+         receive {'EXIT', First, killed} -> ok end,
+         Second = parent(Name, 0),
+         ?assertMatch({Round, {ok, _}}, receive {Second, Two} -> {Round, Two} end),
+         unlink(Second),
+         exit(Second, kill),
+         py_test:wait_until(fun() -> whereis(list_to_atom("py_pool_" ++ atom_to_list(Name))) =:= undefined end, ?BACK)
+     end || Round <- lists:seq(1, 30)].
+
+%% A process that has a pool, and so many other links.
+parent(Name, Links) ->
+    Self = self(),
+    spawn_link(fun() ->
+                       process_flag(trap_exit, true),
+                       _ = [spawn_link(fun() -> receive after infinity -> ok end end) || _ <- lists:seq(1, Links)],
+                       Self ! {self(), py_pool_sup:start_link(Name, #{num_workers => 1})},
+                       receive stop -> ok end
+               end).
